@@ -1,0 +1,10 @@
+/**
+ * util: what every other folder may use and that knows nothing of IPsec.
+ *
+ * Invariant: nothing here does I/O of its own but `systemClock`.
+ */
+export { AgentError, type AgentErrorCode, assertNever, errorMessage, InvariantError } from './agent-error.ts';
+export { type Clock, systemClock } from './clock.ts';
+export { EventQueue, type Gap } from './event-queue.ts';
+export { type Logger, silentLogger } from './logger.ts';
+export { SecretBytes } from './secret-bytes.ts';
