@@ -1,0 +1,29 @@
+#!/bin/sh
+# test.sh unit|integration|all [node --test options]: `all` also runs the checks first. Files run one
+# after another: integration tests share the machine's two cores with real daemons.
+set -eu
+what=$1
+shift
+
+run() {
+  node --test --test-concurrency=1 --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
+}
+
+unit_files=$(find test -name '*.test.ts' -not -path 'test/integration/*' | sort)
+integration_files=$(find test/integration -name '*.test.ts' | sort)
+
+[ "$what" != all ] || sh scripts/check.sh
+if [ "$what" != unit ] && [ "$(id -u)" -ne 0 ]; then
+  # shellcheck disable=SC2086 # lists of names
+  [ "$what" != all ] || run "$@" $unit_files
+  echo 'NOT RUN: the integration tests. They make network namespaces and need root.' >&2
+  exit 1
+fi
+
+case $what in
+  unit) files=$unit_files ;;
+  integration) files=$integration_files ;;
+  all) files="$unit_files $integration_files" ;;
+esac
+# shellcheck disable=SC2086 # lists of names
+run "$@" $files
