@@ -31,6 +31,7 @@ fi
 build() {
   build_name=$1 build_output=$2 build_script=$3 build_version=$4
   shift 4
+  [ $# -gt 0 ] || return 0
   key=$build_version-$(digest "$build_script" "$@")
   is_current "$build_name" "$build_output" "$key" && return
   run_step "$build_name" "build/logs/$build_name.log" sh "$build_script"
@@ -38,11 +39,9 @@ build() {
 }
 
 build native-addon build/native/lagopus_native.node scripts/build-native.sh \
-  "$(node -v)" $(find native -name '*.[ch]' | sort)
+  "$(node -v)" $(find native -name '*.[ch]' 2>/dev/null | sort)
 
 build charon-plugin build/charon-plugin/libstrongswan-kernel-lagopus.so scripts/build-charon-plugin.sh \
   "$(dpkg-query -W -f '${Version}' libstrongswan)" \
-  $(find charon-plugin -name '*.[ch]' | sort)
+  $(find charon-plugin -name '*.[ch]' 2>/dev/null | sort)
 
-build test-tools build/test-tools/packet-counter scripts/build-test-tools.sh \
-  "$(gcc -dumpfullversion)" $(find test/support -name '*.c' | sort)
