@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { parse as parseYaml, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { AgentError, errorMessage } from '../util/index.ts';
+
+/** Where the agent looks when no `--config` is given; it may be absent. */
+export const DEFAULT_AGENT_CONFIG_PATH = '/etc/lagopus-ipsec/agent.yaml';
+
+const absolutePath = z.string().startsWith('/', 'expected an absolute path');
+
+const viciUri = z
+  .string()
+  .regex(/^(unix:\/\/\/.+|tcp:\/\/.+:\d+)$/, 'expected unix:///path or tcp://host:port');
+
+const tls = z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath });
+
+/**
+ * The agent's configuration file. Every key is optional; times are in the unit
+ * their name ends with.
+ */
+export const agentConfigSchema = z.strictObject({
+  /** Where SAs come from; `plugin` is charon's kernel-lagopus. */
+  source: z.literal('plugin').default('plugin'),
+  plugin: z.strictObject({ socket: absolutePath.default('/run/charon.lagopus') }).prefault({}),
+  vici: z.strictObject({ uri: viciUri.default('unix:///run/charon.vici') }).prefault({}),
+  dataplane: z
+    .strictObject({
+      /** unix:///path, or host:port with `tls`. */
+      target: z.string().min(1).default('unix:///run/lagopus-ipsec/dataplane.sock'),
+      /** Whose entries in the dataplane are ours: one name per charon. */
+      owner: z.string().min(1).max(64).default('charon'),
+      tls: tls.optional(),
+      /** Speak plain TCP. Keys cross the network in clear. */
+      insecure: z.boolean().default(false),
+    })
+    .prefault({}),
+  control: z.strictObject({ socket: absolutePath.default('/run/lagopus-ipsec/agent.sock') }).prefault({}),
+  /** How often charon's counters are brought up to date. */
+  usageIntervalMs: z.int().min(100).max(60_000).default(1_000),
+  /** How often the dataplane's listing is compared with charon's. */
+  auditIntervalMs: z.int().min(1_000).max(3_600_000).default(30_000),
+  log: z
+    .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info') })
+    .prefault({}),
+});
+
+export type AgentConfig = z.output<typeof agentConfigSchema>;
+
+function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => {
+      const path = issue.path.length === 0 ? 'the file' : issue.path.join('.');
+      return `${path}: ${issue.message}`;
+    })
+    .join('; ');
+}
+
+/**
+ * Reads and checks a YAML file.
+ *
+ * @throws AgentError `invalid-input`: which file, which key, what was expected.
+ */
+export async function loadYamlConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  path: string,
+  options: { readonly mayBeAbsent: boolean },
+): Promise<z.output<Schema>> {
+  let text = '';
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (!isAbsent || !options.mayBeAbsent) {
+      throw new AgentError(`cannot read the configuration ${path}: ${errorMessage(error)}`, {
+        code: 'invalid-input',
+        cause: error,
+      });
+    }
+  }
+  return parseConfig(schema, text, path);
+}
+
+/** Checks YAML text; `name` is what errors call it. */
+export function parseConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  text: string,
+  name: string,
+): z.output<Schema> {
+  let raw: unknown;
+  try {
+    raw = parseYaml(text) ?? {};
+  } catch (error) {
+    const message = error instanceof YAMLParseError ? error.message : errorMessage(error);
+    throw new AgentError(`${name} is not YAML: ${message}`, { code: 'invalid-input', cause: error });
+  }
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success) {
+    throw new AgentError(`${name}: ${describeIssues(parsed.error)}`, { code: 'invalid-input' });
+  }
+  return parsed.data;
+}

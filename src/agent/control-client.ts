@@ -1,0 +1,53 @@
+import { request } from 'node:http';
+import { AgentError } from '../util/index.ts';
+import type { DiffReport, SadReport, StatusReport } from './reports.ts';
+
+type Reports = { readonly status: StatusReport; readonly sad: SadReport; readonly diff: DiffReport };
+
+function describeFailure(path: string, error: NodeJS.ErrnoException): AgentError {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: `no agent: ${path} does not exist; start \`ipsec-agent run\`, or name its socket with --socket`,
+    ECONNREFUSED: `no agent answers on ${path}; start \`ipsec-agent run\``,
+    EACCES: `may not open ${path}: run as root`,
+  };
+  return new AgentError(reasons[error.code ?? ''] ?? `${path}: ${error.message}`, {
+    code: 'unavailable',
+    retryable: error.code !== 'EACCES',
+    cause: error,
+  });
+}
+
+/**
+ * Asks a running agent over its control socket.
+ *
+ * @throws AgentError `unavailable` when none answers, `refused` when it cannot tell now.
+ */
+export function askAgent<Name extends keyof Reports>(
+  path: string,
+  name: Name,
+  options: { readonly signal: AbortSignal },
+): Promise<Reports[Name]> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath: path, path: `/${name}`, signal: options.signal }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        const body = JSON.parse(text);
+        if (response.statusCode === 200) resolve(body);
+        else reject(new AgentError(String(body.error), { code: 'refused', retryable: true }));
+      });
+    });
+    outgoing.on('error', (error) => {
+      reject(
+        options.signal.aborted
+          ? new AgentError(`the agent on ${path} did not answer in time`, { code: 'deadline', retryable: true })
+          : describeFailure(path, error),
+      );
+    });
+    outgoing.end();
+  });
+}

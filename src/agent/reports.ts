@@ -1,0 +1,75 @@
+/** How a part of the agent stands with the process it talks to. */
+export type LinkReport = {
+  readonly state: 'connected' | 'connecting';
+  /** Program and version of the other side, once it said so. */
+  readonly peer: string | null;
+  /** Why it is not connected. */
+  readonly reason: string | null;
+};
+
+export type CycleReport = {
+  readonly added: number;
+  readonly updated: number;
+  readonly deleted: number;
+  readonly failed: number;
+  readonly unknown: number;
+};
+
+/** What `ipsec-agent status` shows. */
+export type StatusReport = {
+  readonly version: string;
+  /** Charon's requests are answered: plugin and dataplane are connected and in sync. */
+  readonly isReady: boolean;
+  readonly plugin: LinkReport;
+  readonly vici: LinkReport;
+  readonly dataplane: LinkReport;
+  readonly charonInstanceId: string | null;
+  readonly dataplaneBootId: string | null;
+  readonly desired: { readonly sas: number; readonly policies: number };
+  /** Operations that wait to be applied. */
+  readonly pending: number;
+  /** Since the agent started. */
+  readonly totals: CycleReport;
+};
+
+/** One SA as the dataplane holds it, named by charon. */
+export type SadEntry = {
+  readonly direction: 'inbound' | 'outbound';
+  readonly protocol: 'esp' | 'ah';
+  /** Eight hex digits. */
+  readonly spi: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly encapsulation: 'udp' | 'none';
+  readonly algorithm: string;
+  readonly reqid: number;
+  readonly ageSeconds: number;
+  readonly packets: string;
+  readonly bytes: string;
+  readonly drops: string;
+  /** CHILD_SA name and unique id; null when charon lists none with this SPI. */
+  readonly childSa: string | null;
+  readonly ikeSa: string | null;
+};
+
+export type PolicyEntry = {
+  readonly direction: 'inbound' | 'outbound';
+  readonly source: string;
+  readonly destination: string;
+  readonly action: string;
+  readonly priority: number;
+};
+
+/** What `ipsec-agent sad` shows: the dataplane's listing. */
+export type SadReport = { readonly sas: readonly SadEntry[]; readonly policies: readonly PolicyEntry[] };
+
+/** An SA or policy on which charon and the dataplane differ. */
+export type DiffEntry = {
+  readonly kind: 'missing' | 'unexpected' | 'different';
+  readonly what: string;
+  /** For `different`: which fields; otherwise empty. */
+  readonly fields: readonly string[];
+};
+
+/** What `ipsec-agent diff` shows: charon's view against the dataplane's. */
+export type DiffReport = { readonly isInSync: boolean; readonly entries: readonly DiffEntry[] };
