@@ -6,6 +6,8 @@
  *
  * Invariants: docs/design/sad.md. No I/O, clock, timers or logging.
  */
+export type { ActualPolicy, ActualSa, KeylessSa, ReplayState, SaCounters, SaUsage } from './actual.ts';
+export type { Operation, SaMove } from './operation.ts';
 export {
   type Direction,
   type DscpCopy,

@@ -1,0 +1,24 @@
+/**
+ * sync: the loop that keeps the dataplane equal to what charon negotiated.
+ *
+ * From: requests and snapshots of the key feed. To: a DataplanePort, a TunnelControl.
+ * Invariants: docs/design/sync.md.
+ */
+export type {
+  ApplyOptions,
+  ApplyOutcome,
+  CallOptions,
+  ChildSaView,
+  DataplaneCapabilities,
+  DataplaneEvent,
+  DataplanePort,
+  OperationResult,
+  PolicyListing,
+  RandomBytes,
+  RefusalCode,
+  SaListing,
+  TunnelControl,
+  UsageListing,
+} from './ports.ts';
+export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';

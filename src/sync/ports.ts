@@ -1,0 +1,144 @@
+import type {
+  ActualPolicy,
+  ActualSa,
+  IpAddress,
+  IpsecProtocol,
+  Operation,
+  PolicyId,
+  ReqId,
+  SaCounters,
+  SaId,
+  SaUsage,
+  Spi,
+  TrafficSelector,
+} from '../sad/index.ts';
+
+export type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** What a dataplane says of itself, as far as the loop needs it. */
+export type DataplaneCapabilities = {
+  /** Hex. A new one: the dataplane lost its SAs and policies. */
+  readonly bootId: string;
+  readonly server: string;
+  /** Largest number of operations in one batch. */
+  readonly maxBatch: number;
+  /** The longest the dataplane usually takes to make an operation effective. */
+  readonly ackLatencyUs: number;
+  /** Where traffic to be protected is routed into; undefined when the host's routes play no part. */
+  readonly routeInterface: string | undefined;
+  /** Whether an inbound SA can start with a given replay state. */
+  readonly takesReplayState: boolean;
+};
+
+export type RefusalCode =
+  | 'invalid'
+  | 'unsupported-algorithm'
+  | 'unsupported-feature'
+  | 'unsupported-mode'
+  | 'unsupported-address-family'
+  | 'unsupported-protocol'
+  | 'spi-collision'
+  | 'capacity'
+  | 'not-found'
+  | 'temporary'
+  | 'internal';
+
+/** The dataplane's answer to one operation. */
+export type OperationResult =
+  | {
+      readonly kind: 'ok';
+      /** An add that found the same entry, or a delete that found none. */
+      readonly isUnchanged: boolean;
+      /** The answer to reserve-spi. */
+      readonly spi?: Spi | undefined;
+      /** The answer to delete-sa, if the SA was there. */
+      readonly counters?: SaCounters | undefined;
+    }
+  | { readonly kind: 'refused'; readonly code: RefusalCode; readonly reason: string };
+
+export type ApplyOutcome =
+  /** One result for each operation, in order. */
+  | { readonly kind: 'done'; readonly results: readonly OperationResult[] }
+  /** Nothing was applied: another writer took over. */
+  | { readonly kind: 'fenced'; readonly reason: string }
+  /** Nothing was applied: the batch as a whole is wrong, or never left. */
+  | { readonly kind: 'rejected'; readonly reason: string }
+  /** No answer (deadline, lost connection): each operation may or may not be in effect, or get so late. */
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+export type ApplyOptions = CallOptions & {
+  readonly deadlineMs: number;
+  /** Stored with every entry the batch adds or changes; hex. */
+  readonly charonInstanceId: string;
+};
+
+export type SaListing = { readonly bootId: string; readonly sas: readonly ActualSa[] };
+export type PolicyListing = { readonly bootId: string; readonly policies: readonly ActualPolicy[] };
+export type UsageListing = { readonly bootId: string; readonly usages: readonly SaUsage[] };
+
+export type DataplaneEvent =
+  /** First in every stream. */
+  | { readonly kind: 'boot'; readonly bootId: string }
+  /** Events were lost. */
+  | { readonly kind: 'gap' }
+  /** A lifetime ended. After a hard expiry the SA is gone. */
+  | { readonly kind: 'expire'; readonly id: SaId; readonly isHard: boolean; readonly reqid: ReqId }
+  /** A packet matched a trap policy; the selectors are the packet's own. */
+  | {
+      readonly kind: 'acquire';
+      readonly policy: PolicyId;
+      readonly reqid: ReqId;
+      readonly source: TrafficSelector;
+      readonly destination: TrafficSelector;
+    }
+  /** Valid packets of an encapsulated inbound SA come from a new address or port. */
+  | {
+      readonly kind: 'peer-address';
+      readonly id: SaId;
+      readonly reqid: ReqId;
+      readonly address: IpAddress;
+      readonly port: number;
+    }
+  /** An outbound SA has no sequence numbers left and sends no more. */
+  | { readonly kind: 'sequence-overflow'; readonly id: SaId; readonly reqid: ReqId };
+
+/**
+ * A dataplane behind the contract, showing this owner's entries only. Calls other than
+ * `apply` throw AgentError; `apply` returns every outcome.
+ */
+export type DataplanePort = {
+  readonly capabilities: (options?: CallOptions) => Promise<DataplaneCapabilities>;
+  /** Makes us the owner's writer and fences every earlier one, our own earlier batches included. */
+  readonly acquireWriter: (options?: CallOptions) => Promise<void>;
+  readonly apply: (batch: readonly Operation[], options: ApplyOptions) => Promise<ApplyOutcome>;
+  /** With key fingerprints under `nonce`. */
+  readonly listSas: (nonce: Uint8Array, options?: CallOptions) => Promise<SaListing>;
+  readonly listPolicies: (options?: CallOptions) => Promise<PolicyListing>;
+  readonly listCounters: (options?: CallOptions) => Promise<UsageListing>;
+  /** Ends when the dataplane goes away; `break` unsubscribes. */
+  readonly watchEvents: (options?: CallOptions) => AsyncIterable<DataplaneEvent>;
+};
+
+/** A CHILD_SA as charon lists it. */
+export type ChildSaView = {
+  readonly name: string;
+  /** charon's unique ids: `child-id` and `ike-id` in VICI. */
+  readonly childId: string;
+  readonly ikeId: string;
+  /** INSTALLED, REKEYED, ... as VICI prints it. */
+  readonly state: string;
+  readonly protocol: IpsecProtocol;
+  readonly inboundSpi: Spi | undefined;
+  readonly outboundSpi: Spi | undefined;
+};
+
+/** charon's ear: commands over VICI. Calls throw AgentError. */
+export type TunnelControl = {
+  /** Must not wait for busy IKE_SAs (`noblock`). */
+  readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
+  readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
+  readonly terminateChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
+};
+
+/** `lengthBytes` unpredictable bytes. */
+export type RandomBytes = (lengthBytes: number) => Uint8Array;

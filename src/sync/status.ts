@@ -1,0 +1,58 @@
+import type { PolicyKey, SaKey } from '../sad/index.ts';
+
+/** What one comparison with the dataplane did. */
+export type CycleSummary = {
+  readonly added: number;
+  readonly updated: number;
+  readonly deleted: number;
+  readonly failed: number;
+  /** No answer: to be looked at again. */
+  readonly unknown: number;
+};
+
+/** Desired against the dataplane's listing. */
+export type SyncDiff = {
+  readonly sas: {
+    readonly missing: readonly SaKey[];
+    readonly unexpected: readonly SaKey[];
+    readonly different: readonly { readonly key: SaKey; readonly fields: readonly string[] }[];
+  };
+  readonly policies: {
+    readonly missing: readonly PolicyKey[];
+    readonly unexpected: readonly PolicyKey[];
+    readonly different: readonly { readonly key: PolicyKey; readonly fields: readonly string[] }[];
+  };
+};
+
+/** Totals since the start. */
+export type SyncCounters = {
+  readonly requests: number;
+  readonly refused: number;
+  readonly batches: number;
+  readonly operations: number;
+  readonly unknown: number;
+  readonly cycles: number;
+  readonly rekeysAsked: number;
+  readonly terminated: number;
+};
+
+export type SyncStatus = {
+  /** down, waiting for the first snapshot, taking the writer's role, or up. */
+  readonly link: 'down' | 'no-snapshot' | 'acquiring' | 'fenced' | 'up';
+  readonly reason: string | undefined;
+  /** The dataplane was compared with desired since it came up, and nothing failed is left. */
+  readonly isInSync: boolean;
+  readonly bootId: string | undefined;
+  readonly charonInstanceId: string | undefined;
+  readonly desiredSas: number;
+  readonly desiredPolicies: number;
+  /** charon's FWD policies, which no dataplane holds. */
+  readonly forwardPolicies: number;
+  readonly waitingRequests: number;
+  /** Failed background work waiting for its next try. */
+  readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
+  /** SAs the dataplane lost, whose CHILD_SAs charon is asked to rekey. */
+  readonly rekeys: readonly SaKey[];
+  readonly lastCycle: CycleSummary | undefined;
+  readonly counters: SyncCounters;
+};
