@@ -1,0 +1,13 @@
+#!/bin/sh
+# Compiles the C programs of test/support into build/test-tools/.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+mkdir -p build/test-tools
+for source in test/support/*.c; do
+  gcc -O2 -std=gnu11 -Wall -Wextra -o "build/test-tools/$(basename "$source" .c)" "$source"
+done
+
+# AppArmor, where it is on, confines /usr/sbin/swanctl to /etc/swanctl and /run: the tests' daemons
+# live elsewhere, and a profile follows the path.
+cp /usr/sbin/swanctl build/test-tools/swanctl

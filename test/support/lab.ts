@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { command } from './command.ts';
+import { NetNamespace, sweepNamespaces } from './net-namespace.ts';
+import { sweepTempDirs, TempDir } from './temp-dir.ts';
+
+/** A place for a gateway: a namespace with an outer interface and an inner network of its own. */
+export type Site = {
+  readonly name: 'left' | 'right';
+  readonly namespace: NetNamespace;
+  /** Where its daemons put sockets, logs and configuration. */
+  readonly dir: string;
+  /** The outer address, on `eth0`. */
+  readonly outer: string;
+  /** The address the other site sees it under: another one behind a NAT. */
+  readonly seenAs: string;
+  /** The inner host's address, on `lo`, inside `innerNet`. */
+  readonly inner: string;
+  readonly innerNet: string;
+};
+
+/** The router of a routed lab; its interfaces are `left` and `right`. */
+export type Router = { readonly namespace: NetNamespace };
+
+let labCounter = 0;
+
+/**
+ * Namespaces, wires and a private directory; all of it goes with the lab. Daemons started in it are
+ * disposed of first (`lab.use`, newest first).
+ */
+export class Lab implements AsyncDisposable {
+  readonly dir: string;
+  readonly #tag: string;
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(resources: AsyncDisposableStack, dir: string) {
+    this.#resources = resources;
+    this.dir = dir;
+    labCounter += 1;
+    this.#tag = `lgp-${process.pid}-${labCounter}`;
+  }
+
+  static async create(): Promise<Lab> {
+    const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+    await sweepNamespaces(isAlive);
+    sweepTempDirs(isAlive);
+    const resources = new AsyncDisposableStack();
+    return new Lab(resources, resources.use(new TempDir()).path);
+  }
+
+  /** Gives a resource to the lab to dispose of. */
+  use<T extends AsyncDisposable>(resource: T): T {
+    return this.#resources.use(resource);
+  }
+
+  async namespace(label: string): Promise<NetNamespace> {
+    return this.use(await NetNamespace.create(`${this.#tag}-${label}`));
+  }
+
+  /** Joins two namespaces with a wire whose ends have the given names. */
+  async wire(a: NetNamespace, aDevice: string, b: NetNamespace, bDevice: string): Promise<void> {
+    await command([
+      ...(['ip', 'link', 'add', aDevice, 'netns', a.name, 'type', 'veth'] as const),
+      ...(['peer', 'name', bDevice, 'netns', b.name] as const),
+    ]);
+    await a.ip('link', 'set', aDevice, 'up');
+    await b.ip('link', 'set', bDevice, 'up');
+  }
+
+  /** left 198.18.0.1 ─ 198.18.0.2 right */
+  async pair(): Promise<{ left: Site; right: Site }> {
+    const left = await this.#site('left', '198.18.0.1');
+    const right = await this.#site('right', '198.18.0.2');
+    await this.wire(left.namespace, 'eth0', right.namespace, 'eth0');
+    for (const site of [left, right]) await site.namespace.addAddress('eth0', `${site.outer}/24`);
+    return { left, right };
+  }
+
+  /** left 198.18.1.1 ─ router ─ 198.18.2.1 right; with `nat`, left appears as 198.18.2.254. */
+  async routed(
+    options: { readonly nat?: boolean } = {},
+  ): Promise<{ left: Site; right: Site; router: Router }> {
+    const left = await this.#site('left', '198.18.1.1', options.nat === true ? '198.18.2.254' : '198.18.1.1');
+    const right = await this.#site('right', '198.18.2.1');
+    const router = await this.namespace('router');
+    await router.sysctl('net.ipv4.ip_forward', '1');
+    for (const [site, gateway] of [
+      [left, '198.18.1.254'],
+      [right, '198.18.2.254'],
+    ] as const) {
+      await this.wire(site.namespace, 'eth0', router, site.name);
+      await site.namespace.addAddress('eth0', `${site.outer}/24`);
+      await router.addAddress(site.name, `${gateway}/24`);
+      await site.namespace.ip('route', 'add', 'default', 'via', gateway);
+    }
+    if (options.nat === true) {
+      await router.exec(
+        ...(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'right'] as const),
+        '-j',
+        'MASQUERADE',
+      );
+    }
+    return { left, right, router: { namespace: router } };
+  }
+
+  async #site(name: Site['name'], outer: string, seenAs = outer): Promise<Site> {
+    const namespace = await this.namespace(name);
+    const network = name === 'left' ? 1 : 2;
+    const dir = join(this.dir, name);
+    await mkdir(dir, { mode: 0o700 });
+    const net = `198.19.${network}`;
+    const site = { name, namespace, dir, outer, seenAs, inner: `${net}.1`, innerNet: `${net}.0/24` };
+    await namespace.addAddress('lo', `${site.inner}/32`);
+    return site;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
