@@ -7,4 +7,5 @@ export { AgentError, type AgentErrorCode, assertNever, errorMessage, InvariantEr
 export { type Clock, systemClock } from './clock.ts';
 export { EventQueue, type Gap } from './event-queue.ts';
 export { type Logger, silentLogger } from './logger.ts';
+export { MalformedError } from './malformed-error.ts';
 export { SecretBytes } from './secret-bytes.ts';
