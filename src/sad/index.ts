@@ -7,7 +7,22 @@
  * Invariants: docs/design/sad.md. No I/O, clock, timers or logging.
  */
 export type { ActualPolicy, ActualSa, KeylessSa, ReplayState, SaCounters, SaUsage } from './actual.ts';
-export type { Operation, SaMove } from './operation.ts';
+export {
+  allAlgorithms,
+  type EncryptionAlgorithm,
+  encryptionAlgorithm,
+  type IntegrityAlgorithm,
+  integrityAlgorithm,
+} from './algorithms.ts';
+export { type Changes, type Repair, type Restoration, repairOf } from './changes.ts';
+export { diffPolicies, diffSas, type PolicyDelta, type SaDelta } from './delta.ts';
+export { addressBytes, formatAddress, isIpv6 } from './ip-address.ts';
+export { moveSa, type Operation, operationKeys, type SaMove } from './operation.ts';
+export { type PlanOrder, plan } from './plan.ts';
+export { policyDifferences } from './policy-equality.ts';
+export { automaticPriority } from './policy-priority.ts';
+export { PolicyTable } from './policy-table.ts';
+export { type FingerprintOf, type SaField, saDifferences } from './sa-equality.ts';
 export {
   type Direction,
   type DscpCopy,
@@ -39,4 +54,5 @@ export {
   type SaTemplate,
   type SecurityPolicy,
 } from './security-policy.ts';
-export type { PortRange, TrafficSelector } from './selector.ts';
+export { type PortRange, selectorKey, type TrafficSelector } from './selector.ts';
+export { checkTransforms, formatAlgorithms, type TransformProblem } from './transform-check.ts';

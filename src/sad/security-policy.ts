@@ -1,5 +1,5 @@
 import type { IpAddress, IpsecMode, IpsecProtocol, Mark, ReqId, Spi } from './security-association.ts';
-import type { TrafficSelector } from './selector.ts';
+import { selectorKey, type TrafficSelector } from './selector.ts';
 
 declare const brand: unique symbol;
 
@@ -54,11 +54,6 @@ export type SecurityPolicy = {
   /** Lower is matched first. */
   readonly priority: number;
 };
-
-function selectorKey(selector: TrafficSelector): string {
-  const { firstAddress, lastAddress, protocol, ports } = selector;
-  return `${firstAddress}-${lastAddress}/${protocol}/${ports.first}-${ports.last}`;
-}
 
 export function policyKey(id: PolicyId): PolicyKey {
   const rest = [

@@ -12,3 +12,8 @@ export type TrafficSelector = {
   /** For ICMP: type in the upper, code in the lower byte. */
   readonly ports: PortRange;
 };
+
+/** A selector as one string. */
+export function selectorKey({ firstAddress, lastAddress, protocol, ports }: TrafficSelector): string {
+  return `${firstAddress}-${lastAddress}/${protocol}/${ports.first}-${ports.last}`;
+}
