@@ -5,6 +5,7 @@ import { TestCa } from '../support/credentials.ts';
 import { Lab, type Site } from '../support/lab.ts';
 import { PacketFlow } from '../support/packets.ts';
 import { CHILD_NAME, loadTunnel, type Tunnel, tunnelEnd } from '../support/tunnel.ts';
+import { UmlGuest } from '../support/uml-guest.ts';
 
 async function startLibipsec(lab: Lab, site: Site): Promise<CharonDaemon> {
   return lab.use(await CharonDaemon.start({ namespace: site.namespace, dir: site.dir, backend: 'libipsec' }));
@@ -49,4 +50,18 @@ test('certificates authenticate, and a NAT in between is noticed', async () => {
   await loadTunnel(tunnel, a.swanctl, b.swanctl);
   await a.swanctl.initiate(CHILD_NAME);
   await assertCarriesPackets(lab, left, right);
+});
+
+test('a UML guest is a peer whose kernel does ESP', async () => {
+  await using lab = await Lab.create();
+  const { left, right } = await lab.pairWithGuest();
+  const [a, guest] = await Promise.all([startLibipsec(lab, left), UmlGuest.start(right)]);
+  lab.use(guest);
+  const b = await guest.charon();
+  await loadTunnel(tunnelBetween(left, right), a.swanctl, b);
+  await b.initiate(CHILD_NAME);
+  await assertCarriesPackets(lab, left, right);
+  assert.match(await guest.xfrmState(), /proto esp spi 0x[0-9a-f]{8}/);
+  const [sa] = await b.childSas();
+  assert.deepEqual([sa?.packetsIn, sa?.packetsOut], [1_000, 1_000]);
 });

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CharonBackend, charonSettings, type LogLevels } from './charon-settings.ts';
 import type { ManagedProcess } from './managed-process.ts';
@@ -9,7 +9,7 @@ import { Swanctl } from './swanctl.ts';
 
 export type CharonOptions = {
   readonly namespace: NetNamespace;
-  /** Its own directory; `charon.vici`, `charon.log`, `swanctl/` and, with our plugin, `charon.lagopus`. */
+  /** Its own directory: `charon.vici`, `charon.log`, `swanctl/` and, with our plugin, `charon.lagopus`. */
   readonly dir: string;
   readonly backend: Exclude<CharonBackend, 'kernel'>;
   readonly logLevels?: LogLevels;
@@ -17,59 +17,60 @@ export type CharonOptions = {
   readonly extra?: Settings;
 };
 
+/** The files and sockets of one daemon. */
+export type CharonFiles = {
+  readonly strongswanConf: string;
+  readonly logPath: string;
+  /** Where kernel-lagopus listens for the agent. */
+  readonly pluginSocket: string;
+  /** swanctl's folder. */
+  readonly dir: string;
+};
+
+/** Writes a daemon's strongswan.conf into its directory. */
+export async function writeCharonSettings(
+  options: Omit<CharonOptions, 'namespace' | 'backend'> & {
+    readonly backend: CharonBackend;
+    readonly viciUri: string;
+  },
+): Promise<CharonFiles> {
+  const { dir, backend, viciUri, logLevels = { default: 1 }, extra = {} } = options;
+  const files = {
+    strongswanConf: join(dir, 'strongswan.conf'),
+    logPath: join(dir, 'charon.log'),
+    pluginSocket: join(dir, 'charon.lagopus'),
+    dir: join(dir, 'swanctl'),
+  };
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await writeFile(files.strongswanConf, charonSettings({ ...files, backend, viciUri, logLevels, extra }));
+  return files;
+}
+
 /** Debian's own charon-systemd in a namespace. */
 export class CharonDaemon implements AsyncDisposable {
   readonly process: ManagedProcess;
   readonly swanctl: Swanctl;
   readonly viciUri: string;
-  /** Where kernel-lagopus listens for the agent. */
   readonly pluginSocket: string;
   readonly logPath: string;
 
-  private constructor(options: CharonOptions, strongswanConf: string) {
-    this.viciUri = viciUriIn(options.dir);
-    this.pluginSocket = pluginSocketIn(options.dir);
-    this.logPath = logPathIn(options.dir);
-    // `ip netns exec` gives the process a mount namespace of its own: the bind mount, which puts our
-    // plugin among charon's, is seen by this daemon only.
-    const daemon = 'exec /usr/sbin/charon-systemd';
-    const plugins = inRepository('build', 'plugins');
+  private constructor(options: CharonOptions, files: CharonFiles, viciUri: string) {
+    this.viciUri = viciUri;
+    this.pluginSocket = files.pluginSocket;
+    this.logPath = files.logPath;
     this.process = options.namespace.spawn({
       name: `charon in ${options.dir}`,
-      argv: [
-        'sh',
-        '-ec',
-        options.backend === 'lagopus'
-          ? `mount --bind '${plugins}' /usr/lib/ipsec/plugins; ${daemon}`
-          : daemon,
-      ],
+      argv: ['env', `STRONGSWAN_CONF=${files.strongswanConf}`, 'sh', '-ec', startScript(options.backend)],
       logPath: join(options.dir, 'charon.out'),
-      env: { ...process.env, STRONGSWAN_CONF: strongswanConf },
     });
-    this.swanctl = new Swanctl({
-      uri: this.viciUri,
-      dir: join(options.dir, 'swanctl'),
-      strongswanConf,
-      namespace: options.namespace,
-    });
+    this.swanctl = new Swanctl({ ...files, uri: viciUri, host: options.namespace });
   }
 
   /** Starts it and waits until VICI answers. */
   static async start(options: CharonOptions): Promise<CharonDaemon> {
-    await mkdir(options.dir, { recursive: true, mode: 0o700 });
-    const strongswanConf = join(options.dir, 'strongswan.conf');
-    await writeFile(
-      strongswanConf,
-      charonSettings({
-        backend: options.backend,
-        viciUri: viciUriIn(options.dir),
-        pluginSocket: pluginSocketIn(options.dir),
-        logPath: logPathIn(options.dir),
-        logLevels: options.logLevels ?? { default: 1 },
-        extra: options.extra ?? {},
-      }),
-    );
-    const daemon = new CharonDaemon(options, strongswanConf);
+    const viciUri = `unix://${join(options.dir, 'charon.vici')}`;
+    const files = await writeCharonSettings({ ...options, viciUri });
+    const daemon = new CharonDaemon(options, files, viciUri);
     try {
       await daemon.process.waitFor('VICI answers', async () => {
         await daemon.swanctl.run(['--version', '--daemon']);
@@ -82,19 +83,22 @@ export class CharonDaemon implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.process[Symbol.asyncDispose]();
+  /** What it logged so far. */
+  log(): Promise<string> {
+    return readFile(this.logPath, 'utf8');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.process[Symbol.asyncDispose]();
   }
 }
 
-function viciUriIn(dir: string): string {
-  return `unix://${join(dir, 'charon.vici')}`;
-}
-
-function pluginSocketIn(dir: string): string {
-  return join(dir, 'charon.lagopus');
-}
-
-function logPathIn(dir: string): string {
-  return join(dir, 'charon.log');
+/**
+ * `ip netns exec` gives the process a mount namespace of its own: the bind mount, which puts our
+ * plugin among charon's, is seen by this daemon only.
+ */
+function startScript(backend: CharonBackend): string {
+  const daemon = 'exec /usr/sbin/charon-systemd';
+  if (backend !== 'lagopus') return daemon;
+  return `mount --bind '${inRepository('build', 'plugins')}' /usr/lib/ipsec/plugins; ${daemon}`;
 }

@@ -20,6 +20,12 @@ export type Site = {
   readonly innerNet: string;
 };
 
+/** A site whose gateway is a UML guest: the namespace is the inner host behind it. */
+export type GuestSite = Site & {
+  /** The guest's inner address. */
+  readonly innerGateway: string;
+};
+
 /** The router of a routed lab; its interfaces are `left` and `right`. */
 export type Router = { readonly namespace: NetNamespace };
 
@@ -95,24 +101,43 @@ export class Lab implements AsyncDisposable {
       await site.namespace.ip('route', 'add', 'default', 'via', gateway);
     }
     if (options.nat === true) {
-      await router.exec(
-        ...(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'right'] as const),
-        '-j',
-        'MASQUERADE',
-      );
+      await router.run(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'right', '-j', 'MASQUERADE']);
     }
     return { left, right, router: { namespace: router } };
   }
 
+  /** left 198.18.0.1 ─ 198.18.0.2, on a UML guest ─ right inner host 198.19.2.1 */
+  async pairWithGuest(): Promise<{ left: Site; right: GuestSite }> {
+    const left = await this.#site('left', '198.18.0.1');
+    const right = { ...(await this.#bareSite('right', '198.18.0.2')), innerGateway: '198.19.2.254' };
+    const { namespace } = right;
+    await this.wire(left.namespace, 'eth0', namespace, 'eth0');
+    await left.namespace.addAddress('eth0', `${left.outer}/24`);
+    await namespace.ip('link', 'add', 'br0', 'type', 'bridge');
+    for (const tap of ['tap0', 'tap1']) {
+      await namespace.ip('tuntap', 'add', tap, 'mode', 'tap');
+      await namespace.ip('link', 'set', tap, 'up');
+    }
+    for (const port of ['eth0', 'tap0']) await namespace.ip('link', 'set', port, 'master', 'br0');
+    await namespace.ip('link', 'set', 'br0', 'up');
+    await namespace.addAddress('tap1', `${right.inner}/24`);
+    await namespace.ip('route', 'add', 'default', 'via', right.innerGateway);
+    return { left, right };
+  }
+
   async #site(name: Site['name'], outer: string, seenAs = outer): Promise<Site> {
+    const site = await this.#bareSite(name, outer, seenAs);
+    await site.namespace.addAddress('lo', `${site.inner}/32`);
+    return site;
+  }
+
+  async #bareSite(name: Site['name'], outer: string, seenAs = outer): Promise<Site> {
     const namespace = await this.namespace(name);
     const network = name === 'left' ? 1 : 2;
     const dir = join(this.dir, name);
     await mkdir(dir, { mode: 0o700 });
     const net = `198.19.${network}`;
-    const site = { name, namespace, dir, outer, seenAs, inner: `${net}.1`, innerNet: `${net}.0/24` };
-    await namespace.addAddress('lo', `${site.inner}/32`);
-    return site;
+    return { name, namespace, dir, outer, seenAs, inner: `${net}.1`, innerNet: `${net}.0/24` };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,16 +1,16 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Argv } from './command.ts';
 import { eventually } from './eventually.ts';
 import { onExit } from './exit-hooks.ts';
 
 export type ManagedProcessOptions = {
   /** What error messages call it. */
   readonly name: string;
-  readonly argv: readonly [string, ...string[]];
+  readonly argv: Argv;
   /** Where standard output and standard error are appended. */
   readonly logPath: string;
-  readonly env?: NodeJS.ProcessEnv;
   /** Gives the test a pipe to the process's standard input. */
   readonly hasInput?: boolean;
   /** Standard output comes line by line to this function and not to the log. */
@@ -47,7 +47,6 @@ export class ManagedProcess implements AsyncDisposable {
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...options.argv], {
       stdio,
       detached: true,
-      env: options.env ?? process.env,
     });
     closeSync(log);
     if (options.onLine !== undefined) this.#readLines(options.onLine);

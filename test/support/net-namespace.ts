@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { type CommandResult, command } from './command.ts';
+import { type Argv, type CommandHost, type CommandResult, command } from './command.ts';
 import { onExit } from './exit-hooks.ts';
 import { ManagedProcess, type ManagedProcessOptions } from './managed-process.ts';
 
@@ -7,7 +7,7 @@ import { ManagedProcess, type ManagedProcessOptions } from './managed-process.ts
  * A network namespace of this test's own. Its name says whose: `lgp-PID-COUNTER-LABEL`; its end takes
  * every process in it along.
  */
-export class NetNamespace implements AsyncDisposable {
+export class NetNamespace implements AsyncDisposable, CommandHost {
   readonly name: string;
   readonly #forget: () => void;
 
@@ -34,18 +34,18 @@ export class NetNamespace implements AsyncDisposable {
   }
 
   /** Runs a short command inside. */
-  exec(...argv: readonly [string, ...string[]]): Promise<CommandResult> {
-    return command(this.argv(...argv));
+  run(argv: Argv, options: { readonly timeoutMs?: number } = {}): Promise<CommandResult> {
+    return command(this.argv(argv), options);
   }
 
   /** The command line that runs `argv` inside, in a mount namespace of its own. */
-  argv(...argv: readonly [string, ...string[]]): [string, ...string[]] {
+  argv(argv: Argv): Argv {
     return ['ip', 'netns', 'exec', this.name, ...argv];
   }
 
   /** Starts a long-running process inside. */
   spawn(options: ManagedProcessOptions): ManagedProcess {
-    return new ManagedProcess({ ...options, argv: this.argv(...options.argv) });
+    return new ManagedProcess({ ...options, argv: this.argv(options.argv) });
   }
 
   /** Adds an address, with prefix length, to an interface. */
@@ -55,7 +55,7 @@ export class NetNamespace implements AsyncDisposable {
 
   /** Writes /proc/sys/net of this namespace: `net.ipv4.ip_forward`. */
   async sysctl(key: string, value: string): Promise<void> {
-    await this.exec('sysctl', '-qw', `${key}=${value}`);
+    await this.run(['sysctl', '-qw', `${key}=${value}`]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CommandResult, command } from './command.ts';
-import type { NetNamespace } from './net-namespace.ts';
+import type { Argv, CommandHost, CommandResult } from './command.ts';
 import { inRepository } from './repository.ts';
 import { formatSettings, type Settings } from './settings.ts';
 
@@ -25,19 +24,24 @@ export class Swanctl {
   /** The folder of its certificates and keys: `x509/`, `x509ca/`, `private/`. */
   readonly dir: string;
   readonly uri: string;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #namespace: NetNamespace;
+  readonly #host: CommandHost;
+  readonly #program: Argv;
 
   constructor(options: {
     readonly uri: string;
     readonly dir: string;
     readonly strongswanConf: string;
-    readonly namespace: NetNamespace;
+    readonly host: CommandHost;
   }) {
     this.uri = options.uri;
     this.dir = options.dir;
-    this.#namespace = options.namespace;
-    this.#env = { ...process.env, SWANCTL_DIR: options.dir, STRONGSWAN_CONF: options.strongswanConf };
+    this.#host = options.host;
+    this.#program = [
+      'env',
+      `SWANCTL_DIR=${options.dir}`,
+      `STRONGSWAN_CONF=${options.strongswanConf}`,
+      SWANCTL,
+    ];
   }
 
   /**
@@ -45,8 +49,8 @@ export class Swanctl {
    *
    * @throws CommandError with what swanctl printed.
    */
-  run(args: readonly [string, ...string[]], timeoutMs = 20_000): Promise<CommandResult> {
-    return command(this.#namespace.argv(SWANCTL, ...args, '--uri', this.uri), { timeoutMs, env: this.#env });
+  run(args: Argv, timeoutMs = 20_000): Promise<CommandResult> {
+    return this.#host.run([...this.#program, ...args, '--uri', this.uri], { timeoutMs });
   }
 
   /** Loads a whole swanctl.conf; what an earlier one had and this one has not is unloaded. */
