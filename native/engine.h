@@ -1,0 +1,108 @@
+/*
+ * The packet paths, driven by libuv on Node's own thread in slices of bounded length, so that the
+ * control plane gets its turn between any two of them.
+ *
+ *     tun ─► split ─► flow cache ─► encapsulate ─► raw socket        (outbound)
+ *     raw sockets ─► SA by SPI ─► decapsulate ─► selectors ─► flow cache ─► coalesce ─► tun
+ *
+ * What an engine decides by asking (the SPD) and what it reports goes through callbacks. `classify`
+ * runs inside a slice and must not call back into the engine; the others run after it and may.
+ */
+#ifndef LAGOPUS_ENGINE_H_
+#define LAGOPUS_ENGINE_H_
+
+#include <uv.h>
+
+#include "flow.h"
+#include "net.h"
+#include "sad.h"
+
+#define ENGINE_STATISTICS(X)                                                                                           \
+	X(tunPacketsRead)                                                                                              \
+	X(tunPacketsWritten)                                                                                           \
+	X(outerPacketsReceived)                                                                                        \
+	X(outerPacketsSent)                                                                                            \
+	X(outboundNotIpv4)                                                                                             \
+	X(outboundTooLarge)                                                                                            \
+	X(outboundNoPolicy)                                                                                            \
+	X(outboundNoSa)                                                                                                \
+	X(outboundDiscarded)                                                                                           \
+	X(outboundTrapped)                                                                                             \
+	X(outboundExhausted)                                                                                           \
+	X(outboundFailed)                                                                                              \
+	X(bypassed)                                                                                                    \
+	X(inboundMalformed)                                                                                            \
+	X(inboundUnknownSpi)                                                                                           \
+	X(inboundDropped)                                                                                              \
+	X(inboundDummy)                                                                                                \
+	X(inboundDiscarded)                                                                                            \
+	X(sendTooLarge)                                                                                                \
+	X(sendBusy)                                                                                                    \
+	X(sendFailed)                                                                                                  \
+	X(tunWriteFailed)
+
+struct engine_statistics {
+#define FIELD(name) uint64_t name;
+	ENGINE_STATISTICS(FIELD)
+#undef FIELD
+};
+
+struct verdict {
+	enum flow_action action;
+	/* Handles; SLOTS_NONE for none. */
+	uint32_t policy;
+	uint32_t sa;
+};
+
+struct engine_callbacks {
+	struct verdict (*classify)(void *context, const struct flow_key *key);
+	/* One enum sa_event. The SA may be removed from within. */
+	void (*sa_event)(void *context, struct sa *sa, uint32_t event);
+	void (*acquire)(void *context, uint32_t policy, const struct flow_key *key);
+	/* The device or a socket is unusable: nothing more will come. */
+	void (*fault)(void *context, const char *what, int number);
+	/* A slice is over; no callback comes before the next one. */
+	void (*slice_end)(void *context);
+	/* Every descriptor is closed: the engine may be destroyed. */
+	void (*closed)(void *context);
+	void *context;
+};
+
+struct engine_config {
+	const char *tun_name;
+	uint32_t mtu;
+	bool is_persistent;
+	uint32_t fwmark;
+	uint16_t udp_port;
+};
+
+struct engine;
+
+struct engine *engine_create(const struct engine_callbacks *callbacks);
+/* False with the reason; the engine is then as it was. */
+bool engine_open(struct engine *engine, uv_loop_t *loop, const struct engine_config *config, struct net_error *error);
+/* Wipes all SAs and closes the descriptors; `closed` is called later if true, never if false. */
+bool engine_close(struct engine *engine);
+void engine_destroy(struct engine *engine);
+
+/* True while a slice runs: nothing may be changed. */
+bool engine_is_busy(const struct engine *engine);
+uint64_t engine_now_ms(void);
+const struct engine_statistics *engine_statistics(const struct engine *engine);
+
+struct sad *engine_sad(struct engine *engine);
+/* Forgets everything the SPD said. Call it before an SA or policy is removed and after any change. */
+void engine_clear_flows(struct engine *engine);
+void engine_remove_sa(struct engine *engine, struct sa *sa);
+/* NULL without memory. */
+struct policy *engine_add_policy(struct engine *engine);
+struct policy *engine_policy(struct engine *engine, uint32_t handle);
+void engine_remove_policy(struct engine *engine, struct policy *policy);
+
+/*
+ * One packet without any descriptor, for tests and benchmarks: the same code between the reads and the
+ * writes. `outer` is an outer IPv4 packet; the result lies in the same buffer.
+ */
+enum esp_result engine_decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner);
+
+#endif

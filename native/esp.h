@@ -1,0 +1,173 @@
+/*
+ * RFC 4303 ESP in tunnel mode over IPv4: one Security Association's transform, sequence numbers,
+ * anti-replay window and counters. No I/O.
+ *
+ *     outer IPv4 | [UDP] | SPI | sequence | IV | inner IPv4, padding, pad length, next header | ICV
+ *                                              `-------------- encrypted --------------------'
+ */
+#ifndef LAGOPUS_ESP_H_
+#define LAGOPUS_ESP_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+
+#include "ipv4.h"
+#include "replay.h"
+
+#define ESP_HEADER 8
+#define UDP_HEADER 8
+#define ESP_MAX_IV 16
+#define ESP_MAX_ICV 16
+#define ESP_MAX_BLOCK 16
+
+/* Room esp_encapsulate() needs before and after an inner packet. */
+#define ESP_HEADROOM (IPV4_HEADER + UDP_HEADER + ESP_HEADER + ESP_MAX_IV)
+#define ESP_TAILROOM (ESP_MAX_BLOCK + 2 + ESP_MAX_ICV)
+
+/* IANA IKEv2 transform ids. */
+#define ENCR_AES_CBC 12
+#define ENCR_AES_GCM_16 20
+#define AUTH_HMAC_SHA1_96 2
+#define AUTH_HMAC_SHA2_256_128 12
+
+#define SA_MAX_SELECTORS 256
+
+/* What happened to an SA that somebody must hear of. Bits, so that they can wait in the SA. */
+enum sa_event {
+	SA_SOFT_BYTES = 1,
+	SA_SOFT_PACKETS = 2,
+	SA_HARD_BYTES = 4,
+	SA_HARD_PACKETS = 8,
+	SA_SEQUENCE_OVERFLOW = 16,
+	SA_PEER_ADDRESS = 32,
+};
+
+enum esp_result {
+	ESP_OK = 0,
+	ESP_MALFORMED,
+	ESP_REPLAYED,
+	ESP_INTEGRITY,
+	/* RFC 4303, 2.6: next header 59, to be discarded without a word. */
+	ESP_DUMMY,
+	/* RFC 6040: the path marked a packet that is not ECN-capable. */
+	ESP_CONGESTION,
+	/* No sequence numbers or no lifetime left. */
+	ESP_EXHAUSTED,
+};
+
+/* One side of a traffic selector, in host order; first_port > last_port is OPAQUE. */
+struct selector {
+	uint32_t first;
+	uint32_t last;
+	uint16_t first_port;
+	uint16_t last_port;
+	uint8_t protocol;
+};
+
+struct selectors {
+	struct selector *items;
+	uint32_t count;
+};
+
+struct sa_limits {
+	uint64_t bytes;
+	uint64_t packets;
+};
+
+struct sa_counters {
+	uint64_t bytes;
+	uint64_t packets;
+	uint64_t replay_drops;
+	uint64_t integrity_failures;
+	uint64_t selector_drops;
+	uint64_t malformed_drops;
+	/* Monotonic milliseconds, 0 for never. */
+	uint64_t last_use_ms;
+};
+
+struct sa {
+	/* Set by the caller before esp_init(). Addresses and ports in host order. */
+	bool inbound;
+	uint32_t spi;
+	uint32_t source;
+	uint32_t destination;
+	bool udp;
+	uint16_t source_port;
+	uint16_t destination_port;
+	bool copy_df;
+	bool copy_ecn;
+	bool copy_dscp_out;
+	bool copy_dscp_in;
+	struct sa_limits soft;
+	struct sa_limits hard;
+	struct selectors source_selectors;
+	struct selectors destination_selectors;
+	/* Outbound: 1 for a fresh SA; 2^32 when there are none left. */
+	uint64_t next_sequence;
+	/* Inbound. */
+	struct replay replay;
+
+	/* Set by esp_init(). */
+	uint8_t encryption_key[36];
+	uint8_t encryption_key_length;
+	uint8_t integrity_key[32];
+	uint8_t integrity_key_length;
+	bool aead;
+	uint8_t iv_length;
+	uint8_t icv_length;
+	uint8_t align;
+	EVP_CIPHER_CTX *cipher;
+	EVP_MAC_CTX *mac;
+
+	struct sa_counters counters;
+	bool exhausted;
+	/* enum sa_event bits raised already, and those nobody has taken yet. */
+	uint32_t raised;
+	uint32_t pending;
+	/* Where valid packets come from, when that is not source and source_port. */
+	uint32_t peer_address;
+	uint16_t peer_port;
+	uint64_t peer_reported_ms;
+
+	/* Owned by the tables this SA is in. */
+	uint32_t handle;
+	struct sa *hash_next;
+	struct sa *pending_next;
+};
+
+/* An outer packet inside the buffer that held the inner one. */
+struct esp_packet {
+	uint8_t *bytes;
+	size_t length;
+};
+
+/* False for an unknown combination or wrong key lengths. Copies the keys. */
+bool esp_init(struct sa *sa, uint32_t encryption, const uint8_t *encryption_key, size_t encryption_key_length,
+	uint32_t integrity, const uint8_t *integrity_key, size_t integrity_key_length);
+
+/* Wipes the keys and frees everything an SA holds, but not the SA. */
+void esp_free(struct sa *sa);
+
+/*
+ * Encapsulates an inner IPv4 packet of ipv4_length() bytes in place, with ESP_HEADROOM writable bytes
+ * before and ESP_TAILROOM after it. The kernel fills in the outer header checksum.
+ */
+enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, uint16_t identification,
+	uint64_t now_ms, struct esp_packet *outer);
+
+/*
+ * Decapsulates in place what follows the outer IPv4 (and UDP) header, SPI first. On ESP_OK `inner` is
+ * a well-formed IPv4 packet. Drops are counted; a delivered packet is counted by esp_delivered(),
+ * after the caller checked its selectors.
+ */
+enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint8_t outer_tos,
+	struct esp_packet *inner);
+void esp_delivered(struct sa *sa, size_t length, uint64_t now_ms);
+
+/* RFC 4301, 5.2, step 4: does the packet match the SA it came in on? */
+bool esp_selectors_match(const struct sa *sa, const struct flow_key *key);
+
+#endif

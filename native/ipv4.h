@@ -1,0 +1,62 @@
+/*
+ * IPv4 headers: validation, what a selector looks at, checksums, and the DSCP and ECN field.
+ */
+#ifndef LAGOPUS_IPV4_H_
+#define LAGOPUS_IPV4_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPV4_HEADER 20
+#define IPV4_DF 0x4000
+#define IPV4_MF 0x2000
+#define IPV4_OFFSET 0x1fff
+
+#define TOS_ECN 0x03
+#define TOS_DSCP 0xfc
+
+enum ecn { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
+
+/* Where a packet is in selector space (RFC 4301, 4.4.1.1), in host order. */
+struct flow_key {
+	uint32_t source;
+	uint32_t destination;
+	/* For ICMP both are type << 8 | code. */
+	uint16_t source_port;
+	uint16_t destination_port;
+	uint8_t protocol;
+	/* 0 when the packet carries no ports: a later fragment, or a protocol without them. */
+	uint8_t has_ports;
+	/* 1 for a packet that came out of a tunnel. */
+	uint8_t inbound;
+	uint8_t zero;
+};
+
+/*
+ * Length of the IPv4 packet at the start of these bytes, or 0 if there is no well-formed one. It may
+ * be shorter than the bytes.
+ */
+size_t ipv4_length(const uint8_t *bytes, size_t length);
+
+/* For a packet that ipv4_length() accepted. */
+void ipv4_flow_key(const uint8_t *packet, size_t length, bool inbound, struct flow_key *key);
+
+/* Ones' complement sum (RFC 1071), folded to 16 bits, not inverted. */
+uint16_t checksum_add(uint16_t sum, const uint8_t *bytes, size_t length);
+
+/* Sum over the pseudo header of TCP and UDP. */
+uint16_t checksum_pseudo(const uint8_t *packet, uint8_t protocol, uint16_t length);
+
+void ipv4_set_checksum(uint8_t *packet);
+
+/* Changes the DSCP and ECN byte and corrects the header checksum. */
+void ipv4_set_tos(uint8_t *packet, uint8_t tos);
+
+/*
+ * Which ECN a decapsulated packet gets (RFC 6040, figure 4); false if it must be dropped, because
+ * the path marked a packet that is not ECN-capable.
+ */
+bool ecn_decapsulate(uint8_t inner, uint8_t outer, uint8_t *result);
+
+#endif

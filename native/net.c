@@ -1,0 +1,157 @@
+#include "net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Enough for what arrives while JavaScript collects garbage. */
+#define SOCKET_BUFFER (8 << 20)
+#define TUN_QUEUE 4096
+
+static int fail(int fd, const char *what, struct net_error *error)
+{
+	error->what = what;
+	error->number = errno;
+	if (fd >= 0) {
+		close(fd);
+	}
+	return -1;
+}
+
+static bool configure_link(const char *name, uint32_t mtu, const char **what)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), saved;
+	bool ok;
+
+	memcpy(request.ifr_name, name, IFNAMSIZ);
+	*what = "set the MTU of the TUN device";
+	request.ifr_mtu = (int)mtu;
+	ok = ioctl(fd, SIOCSIFMTU, &request) == 0;
+	if (ok) {
+		*what = "set the queue length of the TUN device";
+		request.ifr_qlen = TUN_QUEUE;
+		ok = ioctl(fd, SIOCSIFTXQLEN, &request) == 0;
+	}
+	if (ok) {
+		*what = "bring the TUN device up";
+		ok = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+		request.ifr_flags |= IFF_UP;
+		ok = ok && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return ok;
+}
+
+int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error)
+{
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	int fd, header = sizeof(struct virtio_net_hdr);
+	const char *what;
+
+	if (strlen(name) >= IFNAMSIZ) {
+		errno = EINVAL;
+		return fail(-1, "name the TUN device", error);
+	}
+	strcpy(request.ifr_name, name);
+	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0) {
+		return fail(fd, "open /dev/net/tun", error);
+	}
+	if (ioctl(fd, TUNSETIFF, &request) < 0) {
+		return fail(fd, "create or attach to the TUN device", error);
+	}
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) < 0) {
+		return fail(fd, "set the offloads of the TUN device", error);
+	}
+	if (ioctl(fd, TUNSETPERSIST, persist ? 1 : 0) < 0) {
+		return fail(fd, "make the TUN device persistent", error);
+	}
+	if (!configure_link(request.ifr_name, mtu, &what)) {
+		return fail(fd, what, error);
+	}
+	return fd;
+}
+
+static int open_raw(int protocol, struct net_error *error)
+{
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	return fd < 0 ? fail(fd, "open a raw socket", error) : fd;
+}
+
+static int set_buffer(int fd, int forced, int plain, struct net_error *error)
+{
+	int size = SOCKET_BUFFER;
+
+	/* Beyond the system's limit if that is allowed, else up to it. */
+	if (setsockopt(fd, SOL_SOCKET, forced, &size, sizeof(size)) < 0 &&
+	    setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size)) < 0) {
+		return fail(fd, "set a socket's buffer size", error);
+	}
+	return fd;
+}
+
+int net_open_sender(uint32_t fwmark, struct net_error *error)
+{
+	/* IPPROTO_RAW implies IP_HDRINCL and receives nothing. */
+	int fd = open_raw(IPPROTO_RAW, error);
+
+	if (fd < 0) {
+		return fd;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &fwmark, sizeof(fwmark)) < 0) {
+		return fail(fd, "mark the sending socket", error);
+	}
+	return set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, error);
+}
+
+int net_open_esp(struct net_error *error)
+{
+	int fd = open_raw(IPPROTO_ESP, error);
+
+	return fd < 0 ? fd : set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, error);
+}
+
+int net_open_udp(uint16_t port, struct net_error *error)
+{
+	/* Offsets count from the IP header; loads beyond the end of the packet drop it. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, 8),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_filter closed_code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog filter = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+	struct sock_fprog closed = { .len = 1, .filter = closed_code };
+	char byte;
+	int fd = open_raw(IPPROTO_UDP, error);
+
+	if (fd < 0) {
+		return fd;
+	}
+	/* What arrived before the filter was there is dropped while nothing else can get in. */
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &closed, sizeof(closed)) < 0) {
+		return fail(fd, "filter the UDP socket", error);
+	}
+	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0) {
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0) {
+		return fail(fd, "filter the UDP socket", error);
+	}
+	return set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, error);
+}

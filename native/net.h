@@ -1,0 +1,36 @@
+/*
+ * The file descriptors of a dataplane: the TUN device on the inner side, raw sockets on the outer.
+ * Each function returns a non-blocking descriptor, or -1 with the reason in `error`.
+ */
+#ifndef LAGOPUS_NET_H_
+#define LAGOPUS_NET_H_
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_error {
+	/* The step that failed. */
+	const char *what;
+	int number;
+};
+
+/*
+ * Creates the TUN device or attaches to an existing one, sets its MTU and brings it up. It reads and
+ * writes packets behind a struct virtio_net_hdr, TCP segments of up to 64 KiB among them.
+ */
+int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error);
+
+/* Sends packets whose outer header is ours, marked so that they are routed past the tunnel. */
+int net_open_sender(uint32_t fwmark, struct net_error *error);
+
+/* Receives IP protocol 50. */
+int net_open_esp(struct net_error *error);
+
+/*
+ * Receives its own copy of ESP in UDP to this port, which an IKE daemon owns. A filter keeps out
+ * IKE (the non-ESP marker) and NAT keepalives (RFC 3948).
+ */
+int net_open_udp(uint16_t port, struct net_error *error);
+
+#endif
