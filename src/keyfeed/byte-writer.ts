@@ -11,19 +11,23 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#grow(1), value);
+    const position = this.#grow(1);
+    this.#view.setUint8(position, value);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#grow(2), value);
+    const position = this.#grow(2);
+    this.#view.setUint16(position, value);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#grow(4), value);
+    const position = this.#grow(4);
+    this.#view.setUint32(position, value);
   }
 
   u64(value: bigint): void {
-    this.#view.setBigUint64(this.#grow(8), value);
+    const position = this.#grow(8);
+    this.#view.setBigUint64(position, value);
   }
 
   bytes(value: Uint8Array): void {
@@ -45,6 +49,7 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Makes room and gives its position. Replaces `#view`: call it before reading that. */
   #grow(count: number): number {
     const start = this.#length;
     this.#length += count;
