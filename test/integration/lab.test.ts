@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CharonDaemon } from '../support/charon-daemon.ts';
-import { TestCa } from '../support/credentials.ts';
-import { Lab, type Site } from '../support/lab.ts';
-import { PacketFlow } from '../support/packets.ts';
-import { CHILD_NAME, loadTunnel, type Tunnel, tunnelEnd } from '../support/tunnel.ts';
-import { UmlGuest } from '../support/uml-guest.ts';
+import {
+  CHILD_NAME,
+  CharonDaemon,
+  Lab,
+  loadTunnel,
+  PacketFlow,
+  type Site,
+  TestCa,
+  type Tunnel,
+  tunnelEnd,
+  UmlGuest,
+} from '../support/index.ts';
 
 async function startLibipsec(lab: Lab, site: Site): Promise<CharonDaemon> {
   return lab.use(await CharonDaemon.start({ namespace: site.namespace, dir: site.dir, backend: 'libipsec' }));

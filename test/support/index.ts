@@ -1,0 +1,43 @@
+/**
+ * The lab: real daemons in network namespaces of a test's own, as AsyncDisposable resources.
+ *
+ *     await using lab = await Lab.create();
+ *     const { left, right } = await lab.pair();
+ *
+ * Invariants: whatever is started ends with its owner, by process id or by a name that holds this
+ * process's id; also when the test fails, is interrupted, or (at the next lab) was killed outright.
+ * Every wait has a deadline.
+ */
+export { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
+export type { CharonBackend, LogLevels } from './charon-settings.ts';
+export { type Argv, CommandError, type CommandHost, type CommandResult, command } from './command.ts';
+export { TestCa } from './credentials.ts';
+export { eventually } from './eventually.ts';
+export { onExit } from './exit-hooks.ts';
+export { Gateway, type GatewayOptions } from './gateway.ts';
+export { isListening } from './is-listening.ts';
+export { type GuestSite, Lab, type Router, type Site } from './lab.ts';
+export { ManagedProcess, type ManagedProcessOptions, type ProcessExit } from './managed-process.ts';
+export { NetNamespace } from './net-namespace.ts';
+export {
+  type FlowOptions,
+  type FlowReport,
+  type PacketEnd,
+  PacketFlow,
+  type ReceivedCounts,
+} from './packets.ts';
+export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { inRepository, ROOT } from './repository.ts';
+export { formatSettings, mergeSettings, type Settings } from './settings.ts';
+export { type ListedChildSa, Swanctl } from './swanctl.ts';
+export { TempDir } from './temp-dir.ts';
+export {
+  CHILD_NAME,
+  IKE_NAME,
+  loadTunnel,
+  type Tunnel,
+  type TunnelEnd,
+  tunnelEnd,
+  tunnelSettings,
+} from './tunnel.ts';
+export { UmlGuest } from './uml-guest.ts';
