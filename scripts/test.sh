@@ -5,8 +5,9 @@ set -eu
 what=$1
 shift
 
+# A time-out for each test, and one for everything: a file whose event loop never empties.
 run() {
-  node --test --test-concurrency=1 --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
+  timeout --foreground 5000 node --test --test-concurrency=1 --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
 }
 
 unit_files=$(find test -name '*.test.ts' -not -path 'test/integration/*' | sort)

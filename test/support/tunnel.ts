@@ -10,6 +10,9 @@ export type TunnelEnd = {
   readonly identity: string;
   /** Its traffic selector. */
   readonly net: string;
+  /** On top of the connection section, and of the CHILD_SA's, on this end only. */
+  readonly connection?: Settings;
+  readonly child?: Settings;
 };
 
 /** A tunnel both ends agree on; both ends' configuration follows from it. */
@@ -60,12 +63,16 @@ export function tunnelSettings(tunnel: Tunnel, end: 'left' | 'right'): Settings 
     reauth_time: 0,
     local: { auth, id: own.identity, ...(tunnel.auth === 'x509' ? { certs: 'cert.pem' } : {}) },
     remote: { auth, id: peer.identity },
-    children: { [CHILD_NAME]: mergeSettings(child, tunnel.child ?? {}) },
+    children: { [CHILD_NAME]: mergeAll(child, tunnel.child, own.child) },
   };
   return {
-    connections: { [IKE_NAME]: mergeSettings(connection, tunnel.connection ?? {}) },
+    connections: { [IKE_NAME]: mergeAll(connection, tunnel.connection, own.connection) },
     ...(auth === 'psk' ? { secrets: { 'ike-test': { secret: 'a secret of the lab' } } } : {}),
   };
+}
+
+function mergeAll(base: Settings, ...over: readonly (Settings | undefined)[]): Settings {
+  return over.reduce<Settings>((merged, settings) => mergeSettings(merged, settings ?? {}), base);
 }
 
 /** Loads both ends; the caller initiates from the one it wants. */
