@@ -1,0 +1,123 @@
+import type { FeedMark, FeedPolicy, FeedSa, FeedSaId, UpdateSa } from '../keyfeed/index.ts';
+import {
+  type KeyedTransform,
+  type Mark,
+  type PolicyAction,
+  type PolicyUser,
+  type SaId,
+  type SaMove,
+  type SecurityAssociation,
+  toReqId,
+  toSpi,
+  type UdpEncapsulation,
+} from '../sad/index.ts';
+import { AgentError, type SecretBytes } from '../util/index.ts';
+
+/** charon passes a mark of mask 0 where none is set. */
+function toMark(mark: FeedMark | undefined): Mark | undefined {
+  return mark === undefined || mark.mask === 0 ? undefined : mark;
+}
+
+function toIfId(ifId: number | undefined): number | undefined {
+  return ifId === 0 ? undefined : ifId;
+}
+
+function toTransform(id: number, key: SecretBytes | undefined): KeyedTransform | undefined {
+  return id === 0 || key === undefined ? undefined : { id, key };
+}
+
+function toEncapsulation(
+  isEncapsulated: boolean,
+  sourcePort: number,
+  destinationPort: number,
+): UdpEncapsulation | undefined {
+  return isEncapsulated ? { sourcePort, destinationPort } : undefined;
+}
+
+export function toSaId(id: FeedSaId): SaId {
+  return {
+    direction: id.direction,
+    protocol: id.protocol,
+    spi: toSpi(id.spi),
+    destination: id.destination.address,
+    mark: toMark(id.mark),
+    ifId: toIfId(id.ifId),
+  };
+}
+
+/** The SA takes over the keys. */
+export function toSecurityAssociation(feed: FeedSa): SecurityAssociation {
+  const { source, destination } = feed.id;
+  return {
+    id: toSaId(feed.id),
+    source: source.address,
+    mode: feed.mode,
+    reqid: toReqId(feed.reqid),
+    encryption: toTransform(feed.encr, feed.encrKey),
+    integrity: toTransform(feed.integ, feed.integKey),
+    udpEncapsulation: toEncapsulation(feed.encap, source.port, destination.port),
+    replayWindow: feed.replayWindow,
+    esn: feed.esn,
+    sourceSelectors: feed.sourceSelectors,
+    destinationSelectors: feed.destinationSelectors,
+    softLifetime: feed.softLifetime,
+    hardLifetime: feed.hardLifetime,
+    copyDf: feed.copyDf,
+    copyEcn: feed.copyEcn,
+    copyDscp: feed.copyDscp,
+    tfc: feed.tfc,
+    ipcomp: feed.ipcomp ?? 0,
+    setMark: toMark(feed.setMark),
+    interface: feed.interface,
+    label: feed.label,
+    cpu: feed.cpu,
+    hwOffload: feed.hwOffload === 'yes',
+  };
+}
+
+export function toSaMove(feed: UpdateSa): SaMove {
+  return {
+    source: feed.newSource.address,
+    destination: feed.newDestination.address,
+    udpEncapsulation: toEncapsulation(feed.newEncap, feed.newSource.port, feed.newDestination.port),
+    reqid: feed.newReqid === undefined || feed.newReqid === 0 ? undefined : toReqId(feed.newReqid),
+  };
+}
+
+function toAction(feed: FeedPolicy): PolicyAction {
+  if (feed.type === 'pass') return { kind: 'bypass' };
+  if (feed.type === 'drop') return { kind: 'discard' };
+  if (feed.espSpi !== 0 && feed.ahSpi !== 0) {
+    throw new AgentError('a policy wants ESP and AH on the same packet (an SA bundle)', { code: 'unsupported' });
+  }
+  const spi = feed.espSpi === 0 ? feed.ahSpi : feed.espSpi;
+  return {
+    kind: 'protect',
+    template: {
+      protocol: feed.ahSpi === 0 ? 'esp' : 'ah',
+      mode: feed.mode,
+      source: feed.outerSource.address,
+      destination: feed.outerDestination.address,
+      spi: spi === 0 ? undefined : toSpi(spi),
+      reqid: toReqId(feed.reqid),
+    },
+  };
+}
+
+/** @throws AgentError `unsupported` for a policy that no contract can carry. */
+export function toPolicyUser(feed: FeedPolicy): PolicyUser {
+  return {
+    id: {
+      direction: feed.direction,
+      source: feed.source,
+      destination: feed.destination,
+      mark: toMark(feed.mark),
+      ifId: toIfId(feed.ifId),
+      interface: feed.interface,
+      label: feed.label,
+    },
+    action: toAction(feed),
+    priorityClass: feed.priorityClass,
+    manualPriority: feed.manualPriority,
+  };
+}
