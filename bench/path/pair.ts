@@ -1,0 +1,23 @@
+import { CHILD_NAME, type Lab, loadTunnel, type Tunnel, tunnelEnd } from '../../test/support/index.ts';
+import type { MeasuredGateway, StartGateway } from './gateway.ts';
+
+/** Two gateways on one wire. */
+export type Pair = { readonly left: MeasuredGateway; readonly right: MeasuredGateway };
+
+export async function startPair(lab: Lab, startLeft: StartGateway, startRight: StartGateway): Promise<Pair> {
+  const sites = await lab.pair();
+  const [left, right] = await Promise.all([startLeft(lab, sites.left), startRight(lab, sites.right)]);
+  return { left, right };
+}
+
+/** Brings one tunnel up between them: AES-GCM-128, in UDP because kernel-libipsec does no other. */
+export async function connect({ left, right }: Pair): Promise<void> {
+  const tunnel: Tunnel = {
+    left: tunnelEnd(left.site),
+    right: tunnelEnd(right.site),
+    esp: 'aes128gcm16',
+    isEncapsulated: true,
+  };
+  await loadTunnel(tunnel, left.charon.swanctl, right.charon.swanctl);
+  await left.charon.swanctl.initiate(CHILD_NAME);
+}
