@@ -1,6 +1,6 @@
 import type { ReplayState } from './actual.ts';
 import type { PolicyDelta, SaDelta } from './delta.ts';
-import type { SaId, SaKey, SecurityAssociation } from './security-association.ts';
+import type { SaId, SecurityAssociation } from './security-association.ts';
 import type { PolicyId, SecurityPolicy } from './security-policy.ts';
 
 /** How an SA that is not in the dataplane gets there. */
@@ -26,7 +26,7 @@ export type Changes = {
 };
 
 /** `changes`, and the SAs that only a rekey brings back. */
-export type Repair = { readonly changes: Changes; readonly rekey: readonly SaKey[] };
+export type Repair = { readonly changes: Changes; readonly rekey: readonly SaId[] };
 
 /**
  * Turns a delta into changes. An SA that differs is replaced when it could also be added
@@ -41,19 +41,19 @@ export function repairOf(
   const addSas: SaToAdd[] = [];
   const replaceSas: SaToAdd[] = [];
   const deleteSas: SaId[] = [];
-  const rekey: SaKey[] = [];
-  for (const [key, sa] of sas.missing) {
+  const rekey: SaId[] = [];
+  for (const sa of sas.missing.values()) {
     const restoration = restore(sa);
     if (restoration.kind === 'add') addSas.push({ sa, replayState: restoration.replayState });
-    else rekey.push(key);
+    else rekey.push(sa.id);
   }
-  for (const [key, { sa, fields }] of sas.different) {
+  for (const { sa, fields } of sas.different.values()) {
     const restoration = restore(sa);
     if (restoration.kind === 'add') {
       replaceSas.push({ sa, replayState: restoration.replayState });
       continue;
     }
-    rekey.push(key);
+    rekey.push(sa.id);
     if (fields.includes('key')) deleteSas.push(sa.id);
   }
   for (const { sa } of sas.unexpected.values()) deleteSas.push(sa.id);

@@ -22,3 +22,5 @@ export type {
 } from './ports.ts';
 export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';
+export { SyncEngine, type SyncEngineOptions } from './sync-engine.ts';
+export type { Usage } from './usage-poller.ts';

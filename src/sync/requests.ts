@@ -23,7 +23,7 @@ export type SyncRequest =
 
 /** What charon has done and waits for nobody about. */
 export type SyncChange =
-  | { readonly kind: 'add-sa'; readonly sa: SecurityAssociation }
+  /** A forward policy: no dataplane holds it. */
   | { readonly kind: 'add-policy'; readonly user: PolicyUser }
   | { readonly kind: 'delete-sa'; readonly id: SaId }
   | { readonly kind: 'delete-policy'; readonly user: PolicyUser }

@@ -25,12 +25,13 @@ export type SyncDiff = {
 };
 
 /** Totals since the start. */
-export type SyncCounters = {
+export type SyncCounters = CycleSummary & {
   readonly requests: number;
+  /** Requests that were refused or have to be tried again. */
   readonly refused: number;
   readonly batches: number;
+  /** Sent to the dataplane. */
   readonly operations: number;
-  readonly unknown: number;
   readonly cycles: number;
   readonly rekeysAsked: number;
   readonly terminated: number;

@@ -1,0 +1,120 @@
+import { AgentError, type Clock, errorMessage, type Logger } from '../util/index.ts';
+import { Alarm } from './alarm.ts';
+import { type BackOffOptions, backOffMs } from './back-off.ts';
+import type { BackgroundTasks } from './background-tasks.ts';
+import type { CallOptions } from './ports.ts';
+import type { CycleSummary } from './status.ts';
+
+export type ComparisonLoopOptions = {
+  readonly clock: Clock;
+  readonly tasks: BackgroundTasks;
+  readonly logger: Logger;
+  readonly backOff: BackOffOptions;
+  /** The longest time between two cycles; 0 is unlimited. */
+  readonly intervalMs: number;
+  /** Why no cycle can run now; undefined: it can. A wish is kept until then. */
+  readonly obstacle: () => string | undefined;
+  /** One comparison and its repair; throws AgentError when it has to be tried again. */
+  readonly cycle: (signal: AbortSignal) => Promise<CycleSummary>;
+  readonly onFailure: (reason: string) => void;
+};
+
+/** Runs one cycle at a time; whatever is wanted during one makes one more. */
+export class ComparisonLoop {
+  readonly #options: ComparisonLoopOptions;
+  readonly #alarm: Alarm;
+  #isWanted = false;
+  #isRunning = false;
+  #failures = 0;
+  #auditors: PromiseWithResolvers<CycleSummary>[] = [];
+  #last: CycleSummary | undefined;
+  #cycles = 0;
+
+  constructor(options: ComparisonLoopOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm({ ...options, ring: () => this.want() });
+  }
+
+  get last(): CycleSummary | undefined {
+    return this.#last;
+  }
+
+  get cycles(): number {
+    return this.#cycles;
+  }
+
+  /** Runs a cycle now, or as soon as it can. */
+  want(): void {
+    this.#isWanted = true;
+    if (this.#isRunning || this.#options.obstacle() !== undefined) return;
+    this.#isRunning = true;
+    this.#options.tasks.spawn(async (signal) => {
+      try {
+        while (this.#isWanted && this.#options.obstacle() === undefined) await this.#runOne(signal);
+      } finally {
+        this.#isRunning = false;
+      }
+    });
+  }
+
+  /** Runs a cycle at a time on the clock's scale, unless one is wanted earlier. */
+  wantAt(timeMs: number): void {
+    this.#alarm.setNoLaterThan(timeMs);
+  }
+
+  /** The summary of a cycle that starts from now on. */
+  async audit({ signal }: CallOptions = {}): Promise<CycleSummary> {
+    signal?.throwIfAborted();
+    const obstacle = this.#options.obstacle();
+    if (obstacle !== undefined) {
+      throw new AgentError(`cannot compare: ${obstacle}`, { code: 'unavailable', retryable: true });
+    }
+    const auditor = Promise.withResolvers<CycleSummary>();
+    const onAbort = (): void => auditor.reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#auditors.push(auditor);
+    this.want();
+    try {
+      return await auditor.promise;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Tells those who wait for an audit that there will be none. */
+  failAudits(reason: string): void {
+    for (const auditor of this.#takeAuditors()) {
+      auditor.reject(new AgentError(`cannot compare: ${reason}`, { code: 'unavailable', retryable: true }));
+    }
+  }
+
+  async #runOne(signal: AbortSignal): Promise<void> {
+    const { clock, logger, backOff, intervalMs, cycle, onFailure } = this.#options;
+    this.#isWanted = false;
+    const auditors = this.#takeAuditors();
+    try {
+      const summary = await cycle(signal);
+      this.#cycles += 1;
+      this.#last = summary;
+      this.#failures = 0;
+      for (const auditor of auditors) auditor.resolve(summary);
+      const isQuiet = Object.values(summary).every((count) => count === 0);
+      logger[isQuiet ? 'debug' : 'info']({ ...summary }, 'compared with the dataplane');
+      if (intervalMs > 0) this.wantAt(clock.now() + intervalMs);
+    } catch (error) {
+      for (const auditor of auditors) auditor.reject(error);
+      if (!(error instanceof AgentError) || signal.aborted) throw error;
+      this.#failures += 1;
+      const fields = { error: errorMessage(error) };
+      if (this.#failures === 1) logger.warn(fields, 'comparison with the dataplane failed, will retry');
+      onFailure(error.message);
+      this.wantAt(clock.now() + backOffMs(this.#failures, backOff));
+    }
+  }
+
+  #takeAuditors(): readonly PromiseWithResolvers<CycleSummary>[] {
+    const auditors = this.#auditors;
+    this.#auditors = [];
+    return auditors;
+  }
+}

@@ -1,0 +1,33 @@
+import { type Restoration, type SaKey, type SaUsage, type SecurityAssociation, saKey } from '../sad/index.ts';
+
+/** What the dataplane last said of each SA: what is left of one it lost. */
+export class LastKnownUsage {
+  readonly #usages = new Map<SaKey, SaUsage>();
+
+  note(usages: Iterable<SaUsage>): void {
+    for (const usage of usages) this.#usages.set(saKey(usage.id), usage);
+  }
+
+  forget(key: SaKey): void {
+    this.#usages.delete(key);
+  }
+
+  keepOnly(keys: { readonly has: (key: SaKey) => boolean }): void {
+    for (const key of this.#usages.keys()) {
+      if (!keys.has(key)) this.#usages.delete(key);
+    }
+  }
+
+  /**
+   * Whether a lost SA may be installed again (invariant 4). An outbound one never: which
+   * sequence numbers went out is not known. An inbound one when packets seen before its
+   * loss are still refused after it.
+   */
+  restore(sa: SecurityAssociation, options: { readonly takesReplayState: boolean }): Restoration {
+    if (sa.id.direction === 'outbound') return { kind: 'rekey' };
+    if (sa.replayWindow === 0) return { kind: 'add', replayState: undefined };
+    const replayState = this.#usages.get(saKey(sa.id))?.replayState;
+    if (replayState === undefined || !options.takesReplayState) return { kind: 'rekey' };
+    return { kind: 'add', replayState };
+  }
+}

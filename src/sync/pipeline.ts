@@ -1,0 +1,315 @@
+import { type Operation, operationKeys, type SaKey, saKey } from '../sad/index.ts';
+import { assertNever, type Clock, type Logger } from '../util/index.ts';
+import type { BackOffs } from './back-off.ts';
+import type { BackgroundTasks } from './background-tasks.ts';
+import type { DesiredState } from './desired-state.ts';
+import { countOperation, emptyTotals, PlanRun } from './plan-run.ts';
+import type { ApplyOutcome, DataplanePort, OperationResult } from './ports.ts';
+import type { SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type { CycleSummary } from './status.ts';
+import { tryAgain, WaitingRequests, type WorkItem } from './waiting-requests.ts';
+import { accept, complete, isEffective, prepare, workKeys } from './work.ts';
+
+type Entry = { readonly operation: Operation; readonly item: WorkItem | undefined };
+
+type Batch = {
+  readonly entries: readonly Entry[];
+  /** The snapshot the entries belong to. */
+  readonly generation: number;
+  readonly plan: PlanRun | undefined;
+};
+
+/** A request whose answer did not come, until a listing tells. */
+type UnknownEntry = { readonly operation: Operation; readonly item: WorkItem };
+
+export type PipelineHooks = {
+  /** No answer: nothing is sent until `open` is called again. */
+  readonly ambiguous: (reason: string) => void;
+  readonly fenced: (reason: string) => void;
+  /** The dataplane differs from desired in a way only a comparison tells. */
+  readonly suspect: () => void;
+  /** An operation that nobody waits for failed; it is in the back-offs. */
+  readonly failed: () => void;
+  readonly refused: (item: WorkItem, answer: SyncAnswer) => void;
+  /** An SA left desired. */
+  readonly left: (key: SaKey) => void;
+};
+
+export type PipelineOptions = {
+  readonly dataplane: Pick<DataplanePort, 'apply'>;
+  readonly desired: DesiredState;
+  readonly backOffs: BackOffs;
+  readonly tasks: BackgroundTasks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hooks: PipelineHooks;
+  readonly applyDeadlineMs: number;
+  readonly maxWaiting: number;
+  readonly backgroundBatch: number;
+};
+
+/**
+ * The one ordered stream of batches. At most one is in flight; what comes meanwhile makes
+ * up the next one. Requests go first, then the plan of the last comparison. An idle
+ * pipeline sends within the call that submits.
+ *
+ * No entry is in a batch twice, so answers in one batch do not depend on each other.
+ */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  readonly #waiting = new WaitingRequests();
+  readonly #totals = { ...emptyTotals(), requests: 0, refused: 0, batches: 0, operations: 0 };
+  readonly #touchLogs = new Set<Set<string>>();
+  #unknown: UnknownEntry[] = [];
+  #inFlight: Batch | undefined;
+  #plan: PlanRun | undefined;
+  #generation = 0;
+  #open: { readonly maxBatch: number; readonly charonInstanceId: string } | undefined;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  get totals(): CycleSummary & { requests: number; refused: number; batches: number; operations: number } {
+    return this.#totals;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.awaited;
+  }
+
+  get unknownCount(): number {
+    return this.#unknown.length;
+  }
+
+  /** Sends from now on. */
+  open(options: { readonly maxBatch: number; readonly charonInstanceId: string }): void {
+    this.#open = options;
+    this.#pump();
+  }
+
+  /** Keeps everything waiting. The plan is dropped: it rests on a listing of before. */
+  close(): void {
+    this.#open = undefined;
+    this.#plan?.drop();
+  }
+
+  submit(request: SyncRequest, signal?: AbortSignal): Promise<SyncAnswer> {
+    const { promise, resolve } = Promise.withResolvers<SyncAnswer>();
+    this.#totals.requests += 1;
+    if (this.#waiting.awaited >= this.#options.maxWaiting) {
+      this.#giveUp(
+        { work: request, answer: resolve },
+        `${this.#waiting.awaited} requests are waiting already`,
+      );
+      return promise;
+    }
+    const item: WorkItem = { work: request, answer: resolve };
+    const onAbort = (): void => {
+      if (this.#waiting.withdraw(item)) this.#giveUp(item, 'the request was withdrawn');
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.push(item);
+    this.#pump();
+    return promise.finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  push(change: SyncChange): void {
+    this.#waiting.push({ work: change, answer: undefined });
+    this.#pump();
+  }
+
+  /** Every request so far belongs to an earlier snapshot. */
+  startGeneration(reason: string): void {
+    this.#generation += 1;
+    this.#plan?.drop();
+    for (const item of this.#waiting.drain(() => true)) this.#giveUp(item, reason);
+    this.failUnknown(reason);
+  }
+
+  /** Answers those who wait; what nobody waits for stays. */
+  failAwaited(reason: string): void {
+    for (const item of this.#waiting.drain(({ answer }) => answer !== undefined)) this.#giveUp(item, reason);
+    this.failUnknown(reason);
+  }
+
+  failUnknown(reason: string): void {
+    this.settleUnknown(() => false, reason);
+  }
+
+  /** Answers requests whose answer did not come by what is in effect now. */
+  settleUnknown(isInEffect: (operation: Operation) => boolean, reason: string): void {
+    const unknown = this.#unknown;
+    this.#unknown = [];
+    for (const { operation, item } of unknown) {
+      if (isInEffect(operation)) {
+        accept(item.work, this.#options.desired);
+        this.#answer(item, { kind: 'ok' });
+      } else {
+        this.#giveUp(item, reason);
+      }
+    }
+  }
+
+  /**
+   * Which entries requests are about from now on: a listing asked for later may or may not
+   * show them. To be given back to `endTouchLog`.
+   */
+  startTouchLog(): ReadonlySet<string> {
+    const log = new Set<string>(this.#inFlight?.entries.flatMap(({ operation }) => operationKeys(operation)));
+    this.#touchLogs.add(log);
+    return log;
+  }
+
+  endTouchLog(log: ReadonlySet<string>): void {
+    for (const other of this.#touchLogs) if (other === log) this.#touchLogs.delete(other);
+  }
+
+  /** Applies a plan behind the requests, leaving out what they touch meanwhile. One at a time. */
+  run(operations: readonly Operation[], touched: ReadonlySet<string>): Promise<CycleSummary> {
+    const plan = new PlanRun(operations, touched);
+    this.#plan = plan;
+    this.#pump();
+    return plan.ended;
+  }
+
+  #pump(): void {
+    if (this.#open === undefined || this.#inFlight !== undefined) return;
+    const batch = this.#cutRequests(this.#open.maxBatch) ?? this.#cutPlan(this.#open.maxBatch);
+    if (batch === undefined) return;
+    this.#inFlight = batch;
+    this.#totals.batches += 1;
+    this.#totals.operations += batch.entries.length;
+    const { charonInstanceId } = this.#open;
+    this.#options.tasks.spawn((signal) => this.#send(batch, charonInstanceId, signal));
+  }
+
+  async #send(batch: Batch, charonInstanceId: string, signal: AbortSignal): Promise<void> {
+    const { dataplane, desired, applyDeadlineMs } = this.#options;
+    desired.hold(true);
+    const outcome = await dataplane.apply(
+      batch.entries.map(({ operation }) => operation),
+      { deadlineMs: applyDeadlineMs, charonInstanceId, signal },
+    );
+    this.#inFlight = undefined;
+    this.#finish(batch, outcome);
+    desired.hold(false);
+    this.#pump();
+  }
+
+  #cutRequests(maxBatch: number): Batch | undefined {
+    const entries: Entry[] = [];
+    const batchKeys = new Set<string>();
+    for (let item = this.#waiting.peek(); item !== undefined; item = this.#waiting.peek()) {
+      const { work } = item;
+      const keys = workKeys(work);
+      const isFlush = work.kind === 'flush-sas' || work.kind === 'flush-policies';
+      if (entries.length === maxBatch || keys.some((key) => batchKeys.has(key))) break;
+      if (isFlush && entries.length > 0) break;
+      this.#waiting.shift();
+      const prepared = prepare(work, this.#options.desired, (key) => this.#isSettled(key));
+      if (work.kind === 'delete-sa') this.#options.hooks.left(saKey(work.id));
+      for (const key of keys) {
+        batchKeys.add(key);
+        for (const log of this.#touchLogs) log.add(key);
+        this.#options.backOffs.clear(key);
+      }
+      if (isFlush) this.#options.hooks.suspect();
+      if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
+      else this.#answer(item, prepared.answer);
+    }
+    return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
+  }
+
+  #cutPlan(maxBatch: number): Batch | undefined {
+    const plan = this.#plan;
+    if (plan === undefined) return undefined;
+    const operations = plan.take(Math.min(maxBatch, this.#options.backgroundBatch));
+    if (plan.left.length === 0) this.#plan = undefined;
+    if (operations.length === 0) return undefined;
+    const entries = operations.map((operation) => ({ operation, item: undefined }));
+    return { entries, generation: this.#generation, plan };
+  }
+
+  #finish(batch: Batch, outcome: ApplyOutcome): void {
+    switch (outcome.kind) {
+      case 'done':
+        batch.entries.forEach((entry, index) => {
+          const result = outcome.results[index];
+          if (result !== undefined) this.#settle(batch, entry, result);
+        });
+        break;
+      case 'fenced':
+      case 'rejected':
+        for (const entry of batch.entries) {
+          this.#settle(batch, entry, { kind: 'refused', code: 'internal', reason: outcome.reason });
+        }
+        if (outcome.kind === 'fenced') this.#options.hooks.fenced(outcome.reason);
+        break;
+      case 'unknown':
+        this.#totals.unknown += batch.entries.length;
+        for (const entry of batch.entries) this.#setUnknown(batch, entry, outcome.reason);
+        this.#options.hooks.ambiguous(outcome.reason);
+        break;
+      default:
+        assertNever(outcome, 'apply outcome');
+    }
+    // What an earlier snapshot's requests did is in no listing that was asked for before.
+    if (batch.generation !== this.#generation) this.#options.hooks.suspect();
+  }
+
+  #settle(batch: Batch, { operation, item }: Entry, result: OperationResult): void {
+    countOperation(this.#totals, operation, result);
+    batch.plan?.note(operation, result);
+    const isAwaited = item?.answer !== undefined;
+    if (isEffective(operation, result)) {
+      for (const key of operationKeys(operation)) this.#options.backOffs.clear(key);
+    } else if (!isAwaited && result.kind === 'refused') {
+      this.#backOff(operation, result.reason);
+    }
+    if (item === undefined) return;
+    if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');
+    else this.#answer(item, complete(item.work, result, this.#options.desired));
+  }
+
+  #setUnknown(batch: Batch, { operation, item }: Entry, reason: string): void {
+    batch.plan?.note(operation, undefined);
+    if (item?.answer === undefined) return;
+    const isReadable = operation.kind !== 'reserve-spi' && batch.generation === this.#generation;
+    if (isReadable) this.#unknown.push({ operation, item });
+    else this.#giveUp(item, reason);
+  }
+
+  #backOff(operation: Operation, reason: string): void {
+    const { backOffs, clock, logger, hooks } = this.#options;
+    for (const key of operationKeys(operation)) {
+      const { isNew } = backOffs.fail(key, reason, clock.now());
+      if (isNew) logger.warn({ key, operation: operation.kind, reason }, 'operation failed, will retry');
+    }
+    hooks.failed();
+  }
+
+  #answer(item: WorkItem, answer: SyncAnswer): void {
+    if (answer.kind !== 'ok') {
+      this.#totals.refused += 1;
+      this.#options.hooks.refused(item, answer);
+    }
+    item.answer?.(answer);
+  }
+
+  #giveUp(item: WorkItem, reason: string): void {
+    if (item.work.kind === 'add-sa') this.#options.desired.discard(item.work.sa);
+    this.#answer(item, tryAgain(reason));
+  }
+
+  /** Whether the dataplane is known to hold what is desired for this key. */
+  #isSettled(key: string): boolean {
+    const isAbout = (operation: Operation): boolean =>
+      operationKeys(operation).some((other) => other === key);
+    return (
+      !this.#options.backOffs.has(key) &&
+      !this.#unknown.some(({ operation }) => isAbout(operation)) &&
+      !this.#plan?.left.some(isAbout)
+    );
+  }
+}

@@ -1,0 +1,433 @@
+import {
+  operationKeys,
+  type SaKey,
+  type SecurityAssociation,
+  type SecurityPolicy,
+  saKey,
+} from '../sad/index.ts';
+import { AgentError, assertNever, type Clock, type Logger } from '../util/index.ts';
+import { BackOffs, backOffMs } from './back-off.ts';
+import { BackgroundTasks } from './background-tasks.ts';
+import { compare, type Listings, toSyncDiff } from './comparison.ts';
+import { ComparisonLoop } from './comparison-loop.ts';
+import { DesiredState } from './desired-state.ts';
+import { LastKnownUsage } from './last-known-usage.ts';
+import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
+import { Pipeline } from './pipeline.ts';
+import { emptyTotals } from './plan-run.ts';
+import type {
+  CallOptions,
+  DataplaneCapabilities,
+  DataplaneEvent,
+  DataplanePort,
+  RandomBytes,
+  TunnelControl,
+} from './ports.ts';
+import { readBack } from './read-back.ts';
+import { RekeyRequests } from './rekey-requests.ts';
+import { planRepair } from './repair.ts';
+import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
+import { SwitchWatch } from './switch-watch.ts';
+import { pollUsage, type Usage } from './usage-poller.ts';
+import { tryAgain } from './waiting-requests.ts';
+
+export type SyncEngineOptions = {
+  readonly dataplane: DataplanePort;
+  readonly tunnels: TunnelControl;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly logger: Logger;
+  /** Called when requests can be answered from now on, or no longer. */
+  readonly onReadiness?: (readiness: Readiness) => void;
+  /** Called with each reading of the dataplane's counters. */
+  readonly onUsage?: (usage: Usage) => void;
+  /** No answer by then is an ambiguous one. Less than what charon waits. */
+  readonly applyDeadlineMs?: number;
+  /** 0: only when `audit` is called. */
+  readonly auditIntervalMs?: number;
+  /** 0: never. */
+  readonly usageIntervalMs?: number;
+  /** Requests beyond that are to be tried again. */
+  readonly maxWaiting?: number;
+  /** Operations of a repair in one batch: a request waits for one such batch at most. */
+  readonly backgroundBatch?: number;
+};
+
+const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
+const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
+const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
+const REKEY_SPACING_MS = 50;
+
+/**
+ * Keeps a dataplane equal to what charon negotiated; docs/design/sync.md holds its
+ * invariants. Requests go through the pipeline at once; comparisons run beside it.
+ */
+export class SyncEngine implements AsyncDisposable {
+  readonly #options: SyncEngineOptions;
+  readonly #tasks = new BackgroundTasks();
+  readonly #desired = new DesiredState();
+  readonly #lastKnown = new LastKnownUsage();
+  readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
+  readonly #pipeline: Pipeline;
+  readonly #rekeys: RekeyRequests;
+  readonly #switchWatch: SwitchWatch;
+  readonly #comparisons: ComparisonLoop;
+  /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
+  readonly #expired = new Set<SaKey>();
+  #link: LinkState = INITIAL_LINK;
+  #charonInstanceId = '';
+  #acquireFailure: string | undefined;
+  #isCompared = false;
+  #snapshots = 0;
+  #comparedBootId: string | undefined;
+  #readiness: Readiness = { kind: 'not-ready', reason: 'not started yet' };
+
+  constructor(options: SyncEngineOptions) {
+    this.#options = options;
+    const { clock, logger, tunnels, dataplane } = options;
+    const tasks = this.#tasks;
+    this.#comparisons = new ComparisonLoop({
+      ...{ clock, tasks, logger },
+      backOff: REPAIR_BACK_OFF,
+      intervalMs: options.auditIntervalMs ?? 30_000,
+      obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#notReadyReason() ?? 'reading back')),
+      cycle: (signal) => this.#cycle(signal),
+      onFailure: (reason) => this.#pipeline.failUnknown(reason),
+    });
+    this.#rekeys = new RekeyRequests({
+      ...{ tunnels, clock, tasks, logger },
+      backOff: REKEY_BACK_OFF,
+      spacingMs: REKEY_SPACING_MS,
+    });
+    this.#switchWatch = new SwitchWatch({ tunnels, clock, tasks, logger });
+    this.#pipeline = new Pipeline({
+      ...{ dataplane, clock, tasks, logger },
+      desired: this.#desired,
+      backOffs: this.#backOffs,
+      applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
+      maxWaiting: options.maxWaiting ?? 4_096,
+      backgroundBatch: options.backgroundBatch ?? 128,
+      hooks: {
+        ambiguous: (reason) => this.#onAmbiguous(reason),
+        fenced: (reason) => this.#onFenced(reason),
+        suspect: () => this.#comparisons.want(),
+        failed: () => this.#retryLater(),
+        refused: ({ work }, answer) => {
+          logger.warn({ request: work.kind, answer }, 'request refused');
+          if (work.kind === 'add-policy') this.#switchWatch.refused(work.user);
+        },
+        left: (key) => this.#forget(key),
+      },
+    });
+    const { usageIntervalMs: intervalMs = 1_000 } = options;
+    if (intervalMs === 0) return;
+    tasks.spawn((signal) =>
+      pollUsage(
+        {
+          ...{ dataplane, clock, intervalMs },
+          isEnabled: () => this.#link.kind === 'up',
+          onUsage: (usage) => {
+            this.#lastKnown.note(usage.usages);
+            options.onUsage?.(usage);
+          },
+        },
+        { signal },
+      ),
+    );
+  }
+
+  /** Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys. */
+  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
+    this.#charonInstanceId = charonInstanceId;
+    this.#snapshots += 1;
+    this.#pipeline.startGeneration('charon sent a new snapshot');
+    this.#desired.replace(snapshot);
+    this.#lastKnown.keepOnly(this.#desired.sas);
+    for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
+    this.#isCompared = false;
+    this.#step({ kind: 'snapshot' });
+    if (this.#link.kind === 'up') {
+      this.#openPipeline(this.#link.capabilities);
+      this.#comparisons.want();
+    }
+  }
+
+  /**
+   * Asks the dataplane at once, ahead of any repair, and answers from that alone. A caller
+   * who stops waiting has to send the matching deletion, except by `signal` while the
+   * request has not been sent.
+   */
+  handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
+    if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
+      return this.#pipeline.submit(request, signal);
+    }
+    if (request.kind === 'add-sa') this.#desired.discard(request.sa);
+    if (request.kind === 'add-policy') this.#switchWatch.refused(request.user);
+    return Promise.resolve(tryAgain(this.#notReadyReason() ?? 'not connected'));
+  }
+
+  /** Follows what charon has done, in order with requests. */
+  change(change: SyncChange): void {
+    this.#pipeline.push(change);
+  }
+
+  /** The dataplane answers, for the first time or again. */
+  dataplaneUp(capabilities: DataplaneCapabilities): void {
+    this.#isCompared = false;
+    this.#pipeline.close();
+    this.#step({ kind: 'dataplane-up', capabilities });
+  }
+
+  dataplaneDown(reason: string): void {
+    this.#isCompared = false;
+    this.#pipeline.close();
+    this.#step({ kind: 'dataplane-down', reason });
+    this.#pipeline.failAwaited(reason);
+    this.#comparisons.failAudits(reason);
+  }
+
+  /** Notes what the dataplane tells of its SAs; other events are the key feed's. */
+  dataplaneEvent(event: DataplaneEvent): void {
+    if (event.kind === 'gap') this.#comparisons.want();
+    if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
+      this.#rekeys.want(event.id, 'sequence-overflow');
+    }
+    if (event.kind === 'expire' && event.isHard) {
+      this.#lastKnown.forget(saKey(event.id));
+      if (this.#desired.sas.has(saKey(event.id))) this.#expired.add(saKey(event.id));
+    }
+  }
+
+  /**
+   * Compares with the dataplane and repairs what differs.
+   *
+   * @throws AgentError when the dataplane cannot be listed
+   */
+  audit(options?: CallOptions): Promise<CycleSummary> {
+    return this.#comparisons.audit(options);
+  }
+
+  /**
+   * Compares and changes nothing.
+   *
+   * @throws AgentError when there is no snapshot yet, or the dataplane cannot be listed
+   */
+  async diff({ signal }: CallOptions = {}): Promise<SyncDiff> {
+    if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
+      throw new AgentError(`cannot compare: ${this.#notReadyReason()}`, {
+        code: 'unavailable',
+        retryable: true,
+      });
+    }
+    const { dataplane, random } = this.#options;
+    const ignored = this.#pipeline.startTouchLog();
+    try {
+      const { sas, policies } = await compare({
+        ...{ dataplane, random, signal, ignored },
+        desired: this.#desired,
+      });
+      return toSyncDiff({ sas, policies });
+    } finally {
+      this.#pipeline.endTouchLog(ignored);
+    }
+  }
+
+  /** What charon was told exists; printing it shows no key. */
+  desired(): { readonly sas: readonly SecurityAssociation[]; readonly policies: readonly SecurityPolicy[] } {
+    const policies = [...this.#desired.policies.policies()].map(([, policy]) => policy);
+    return { sas: [...this.#desired.sas.values()], policies };
+  }
+
+  get readiness(): Readiness {
+    return this.#readiness;
+  }
+
+  status(): SyncStatus {
+    const repairs = this.#backOffs.entries.map(({ key, attempts, reason }) => ({ key, attempts, reason }));
+    const rekeys = this.#rekeys.wanted;
+    return {
+      link: this.#link.kind,
+      reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
+      isInSync:
+        this.#isCompared && repairs.length === 0 && rekeys.length === 0 && this.#pipeline.unknownCount === 0,
+      bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
+      charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
+      desiredSas: this.#desired.sas.size,
+      desiredPolicies: this.#desired.policies.size,
+      forwardPolicies: this.#desired.policies.forwardCount,
+      waitingRequests: this.#pipeline.waitingCount,
+      repairs,
+      rekeys,
+      lastCycle: this.#comparisons.last,
+      counters: {
+        ...this.#pipeline.totals,
+        cycles: this.#comparisons.cycles,
+        rekeysAsked: this.#rekeys.asked,
+        terminated: this.#switchWatch.terminated,
+      },
+    };
+  }
+
+  /** Answers everybody who waits and stops. The dataplane keeps what it has. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dataplaneDown('the agent is stopping');
+    await this.#tasks[Symbol.asyncDispose]();
+    this.#desired.replace({ sas: [], policyUsers: [] });
+  }
+
+  #step(event: LinkEvent): void {
+    const previous = this.#link;
+    this.#link = nextLink(previous, event);
+    if (this.#link !== previous && this.#link.kind === 'acquiring') {
+      this.#acquireFailure = undefined;
+      const link = this.#link;
+      this.#tasks.spawn((signal) => this.#acquire(link, signal));
+    }
+    this.#publishReadiness();
+  }
+
+  /** Takes the writer's role, which fences whatever we sent before and never got an answer to. */
+  async #acquire(link: LinkState & { kind: 'acquiring' }, signal: AbortSignal): Promise<void> {
+    const { dataplane, clock, logger } = this.#options;
+    for (let attempts = 1; this.#link === link; attempts += 1) {
+      try {
+        await dataplane.acquireWriter({ signal });
+        if (this.#link !== link) return;
+        this.#step({ kind: 'acquired' });
+        this.#openPipeline(link.capabilities);
+        this.#comparisons.want();
+        return;
+      } catch (error) {
+        if (!(error instanceof AgentError) || signal.aborted) throw error;
+        if (this.#link !== link) return;
+        if (attempts === 1) logger.warn({ error: error.message }, 'cannot take the writer role, will retry');
+        this.#acquireFailure = error.message;
+        this.#pipeline.failAwaited(error.message);
+        this.#publishReadiness();
+        await clock.sleep(backOffMs(attempts, ACQUIRE_BACK_OFF), { signal });
+      }
+    }
+  }
+
+  #openPipeline({ maxBatch }: DataplaneCapabilities): void {
+    this.#pipeline.open({ maxBatch, charonInstanceId: this.#charonInstanceId });
+  }
+
+  #onAmbiguous(reason: string): void {
+    this.#options.logger.warn({ reason }, 'no answer from the dataplane, reading back');
+    this.#pipeline.close();
+    this.#step({ kind: 'ambiguous' });
+    // The connection may have been reported lost before the batch's answer was given up.
+    if (this.#link.kind !== 'acquiring') this.#pipeline.failUnknown(reason);
+  }
+
+  #onFenced(reason: string): void {
+    this.#options.logger.error({ reason }, 'another agent took the writer role; stop one of them');
+    this.#isCompared = false;
+    this.#pipeline.close();
+    this.#step({ kind: 'fenced', reason });
+    this.#pipeline.failAwaited(reason);
+    this.#comparisons.failAudits(reason);
+  }
+
+  #retryLater(): void {
+    const dueMs = this.#backOffs.nextDueMs;
+    if (Number.isFinite(dueMs)) this.#comparisons.wantAt(dueMs);
+  }
+
+  #forget(key: SaKey): void {
+    this.#lastKnown.forget(key);
+    this.#expired.delete(key);
+    this.#rekeys.drop(key);
+  }
+
+  /** Compares once and repairs what differs; ends early when the ground it stands on changes. */
+  async #cycle(signal: AbortSignal): Promise<CycleSummary> {
+    const { dataplane, random, clock } = this.#options;
+    const link = this.#link;
+    const snapshot = this.#snapshots;
+    if (link.kind !== 'up') return emptyTotals();
+    const { bootId, takesReplayState } = link.capabilities;
+    const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
+    const touched = this.#pipeline.startTouchLog();
+    try {
+      const comparison = await compare({
+        ...{ dataplane, random, signal },
+        desired: this.#desired,
+        ignored: touched,
+        settle: (listings) => {
+          if (isCurrent()) this.#settleUnknown(listings, touched);
+        },
+      });
+      if (!isCurrent()) return emptyTotals();
+      if (comparison.bootId !== bootId) {
+        throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
+      }
+      this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
+      const repair = planRepair({
+        ...{ comparison, takesReplayState },
+        lastKnown: this.#lastKnown,
+        expired: this.#expired,
+        order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
+        isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
+      });
+      this.#backOffs.keepOnly(repair.keys);
+      this.#rekeys.setLost(repair.lost);
+      const summary = await this.#pipeline.run(repair.operations, touched);
+      if (isCurrent()) this.#onCompared(bootId);
+      return summary;
+    } finally {
+      this.#pipeline.endTouchLog(touched);
+    }
+  }
+
+  #settleUnknown(listings: Listings, touched: ReadonlySet<string>): void {
+    if (this.#pipeline.unknownCount === 0) return;
+    const isInEffect = readBack(listings, this.#desired);
+    this.#pipeline.settleUnknown(
+      (operation) => isInEffect(operation) && !operationKeys(operation).some((key) => touched.has(key)),
+      'the dataplane gave no answer, and did not do it',
+    );
+  }
+
+  #onCompared(bootId: string): void {
+    this.#comparedBootId = bootId;
+    this.#isCompared = true;
+    this.#publishReadiness();
+    this.#retryLater();
+  }
+
+  #notReadyReason(): string | undefined {
+    switch (this.#link.kind) {
+      case 'down':
+        return `no dataplane: ${this.#link.reason}`;
+      case 'no-snapshot':
+        return 'no snapshot of charon yet';
+      case 'fenced':
+        return `another agent is the writer: ${this.#link.reason}`;
+      case 'acquiring':
+        if (this.#acquireFailure !== undefined) return `cannot become the writer: ${this.#acquireFailure}`;
+        break;
+      case 'up':
+        break;
+      default:
+        return assertNever(this.#link, 'link state');
+    }
+    return this.#isCompared ? undefined : 'not compared with the dataplane yet';
+  }
+
+  #publishReadiness(): void {
+    const reason = this.#notReadyReason();
+    const previous = this.#readiness;
+    if (reason === undefined && this.#link.kind === 'up') {
+      const { routeInterface, ackLatencyUs } = this.#link.capabilities;
+      this.#readiness = { kind: 'ready', routeInterface, ackLatencyUs };
+    } else if (reason !== undefined) {
+      this.#readiness = { kind: 'not-ready', reason };
+    }
+    if (JSON.stringify(previous) === JSON.stringify(this.#readiness)) return;
+    this.#options.logger.info({ readiness: this.#readiness }, 'readiness changed');
+    this.#options.onReadiness?.(this.#readiness);
+  }
+}
