@@ -1,0 +1,33 @@
+import { type GetCapabilitiesResponse, Mode, Protocol } from '../proto/index.ts';
+import { encryptionAlgorithms, integrityAlgorithms } from './algorithms.ts';
+import { MAX_BATCH } from './applier.ts';
+import { supportedFeatures } from './features.ts';
+import { MAX_REPLAY_WINDOW, MIN_SPI } from './sa-request.ts';
+
+/**
+ * An operation is effective when the call that brought it returns; what it may wait for is a slice of
+ * packet work and the batch before it.
+ */
+const ACK_LATENCY_US = 5_000;
+
+export function capabilities(options: {
+  readonly bootId: Buffer;
+  readonly maxSas: number;
+  readonly maxPolicies: number;
+  readonly routeInterface: string;
+}): GetCapabilitiesResponse {
+  return {
+    ...options,
+    server: 'lagopus-ipsec-agent dataplane',
+    encryption: [...encryptionAlgorithms],
+    integrity: [...integrityAlgorithms],
+    protocols: [Protocol.PROTOCOL_ESP],
+    modes: [Mode.MODE_TUNNEL],
+    features: [...supportedFeatures],
+    maxReplayWindow: MAX_REPLAY_WINDOW,
+    vrfs: [],
+    ackLatencyUs: ACK_LATENCY_US,
+    spi: { min: MIN_SPI, max: 0xffffffff, mustReserve: false },
+    maxBatch: MAX_BATCH,
+  };
+}

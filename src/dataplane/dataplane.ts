@@ -1,0 +1,172 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
+import { Applier } from './applier.ts';
+import { capabilities } from './capabilities.ts';
+import { createClassifier } from './classifier.ts';
+import type { DataplaneConfig } from './config.ts';
+import { Drills } from './drills.ts';
+import { EventLog } from './event-log.ts';
+import { listen } from './listen.ts';
+import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
+import { Reporter } from './reporter.ts';
+import { Revision } from './revision.ts';
+import { Sad } from './sad.ts';
+import { ContractServer } from './server.ts';
+import { createService } from './service.ts';
+import { Spd } from './spd.ts';
+import { SpiReservations } from './spi-reservations.ts';
+import { Writers } from './writers.ts';
+
+const BOOT_ID_BYTES = 16;
+
+/** What the engine calls; the parts behind it are made from the engine, after it. */
+type LateCallbacks = { current: Pick<NativeCallbacks, 'classify' | 'saEvent' | 'acquire'> | undefined };
+
+/** A running dataplane. */
+export class Dataplane implements AsyncDisposable {
+  /** Rejects with an AgentError when packets can no longer move. */
+  readonly failed: Promise<never>;
+  readonly #server: ContractServer;
+  readonly #stop = new AbortController();
+  readonly #reporter: Reporter;
+  readonly #engine: NativeEngine;
+  readonly #engineClosed: Promise<void>;
+  readonly #config: DataplaneConfig;
+  #disposal: Promise<void> | undefined;
+
+  private constructor(config: DataplaneConfig, logger: Logger) {
+    this.#config = config;
+    const failure = Promise.withResolvers<never>();
+    this.failed = failure.promise;
+    // Whoever awaits it sees the rejection; that nobody does yet is no reason to end the process.
+    this.failed.catch(() => undefined);
+    const closed = Promise.withResolvers<void>();
+    this.#engineClosed = closed.promise;
+
+    const late: LateCallbacks = { current: undefined };
+    const nothing = new Uint32Array(3);
+    this.#engine = createEngine({
+      classify: (...packet) => late.current?.classify(...packet) ?? nothing,
+      saEvent: (...event) => late.current?.saEvent(...event),
+      acquire: (...packet) => late.current?.acquire(...packet),
+      fault: (what, why) => failure.reject(new AgentError(`cannot ${what}: ${why}`, { code: 'unavailable' })),
+      closed: closed.resolve,
+    });
+
+    const bootId = randomBytes(BOOT_ID_BYTES);
+    const { maxSas, maxPolicies } = config;
+    const sad = new Sad({
+      engine: this.#engine,
+      now: systemClock.now,
+      maxSas,
+      encapPort: config.udpEncapPort,
+    });
+    const spd = new Spd(this.#engine, maxPolicies);
+    const events = new EventLog(bootId, config.eventHistory);
+    const revision = new Revision();
+    const writers = new Writers();
+    this.#reporter = new Reporter({ sad, spd, events, revision, logger });
+    late.current = {
+      classify: createClassifier(sad, spd),
+      saEvent: this.#reporter.onSaEvent,
+      acquire: this.#reporter.onAcquire,
+    };
+    const applier = new Applier({
+      sad,
+      spd,
+      reservations: new SpiReservations(systemClock, randomInt),
+      lifetimes: this.#reporter.lifetimes,
+      writers,
+      revision,
+      drills: config.drillsFile === undefined ? undefined : new Drills(config.drillsFile, logger),
+      logger,
+    });
+    this.#server = new ContractServer(
+      createService({
+        capabilities: capabilities({ bootId, maxSas, maxPolicies, routeInterface: config.tun.name }),
+        bootId,
+        sad,
+        spd,
+        writers,
+        applier,
+        events,
+        revision,
+        stop: this.#stop.signal,
+        logger,
+      }),
+    );
+  }
+
+  /**
+   * Opens the devices and listens.
+   * @throws AgentError saying what cannot be opened and why
+   */
+  static async start(config: DataplaneConfig, logger: Logger): Promise<Dataplane> {
+    const dataplane = new Dataplane(config, logger);
+    try {
+      dataplane.#openEngine();
+      const port = await listen(dataplane.#server.grpc, config);
+      logger.info({ listen: config.listen, port, tun: config.tun.name }, 'dataplane ready');
+      return dataplane;
+    } catch (error) {
+      await dataplane[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Counters of packets that no SA or policy counts. */
+  statistics(): Readonly<Record<string, bigint>> {
+    return this.#engine.statistics();
+  }
+
+  /** Ends streams, lets calls finish, wipes every key and closes the devices; a persistent TUN device stays. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  #openEngine(): void {
+    const { tun, fwmark, udpEncapPort } = this.#config;
+    try {
+      this.#engine.open({
+        tunName: tun.name,
+        mtu: tun.mtu,
+        isPersistent: tun.persist,
+        fwmark,
+        udpPort: udpEncapPort,
+      });
+    } catch (cause) {
+      throw new AgentError(errorMessage(cause), { code: 'unavailable', cause });
+    }
+  }
+
+  async #dispose(): Promise<void> {
+    this.#stop.abort();
+    await this.#server.close();
+    this.#reporter.lifetimes.stopAll();
+    if (this.#engine.close()) await this.#engineClosed;
+  }
+}
+
+/**
+ * Serves the contract until the signal is aborted.
+ * @throws AgentError when it cannot start, or packets can no longer move
+ */
+export async function startDataplane(
+  config: DataplaneConfig,
+  options: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<void> {
+  const { logger, signal } = options;
+  await using dataplane = await Dataplane.start(config, logger);
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([stopped, dataplane.failed]);
+  logger.info(
+    {
+      statistics: Object.fromEntries(Object.entries(dataplane.statistics()).map(([k, v]) => [k, Number(v)])),
+    },
+    'dataplane stopping',
+  );
+}

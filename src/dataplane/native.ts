@@ -1,0 +1,170 @@
+import { createRequire } from 'node:module';
+import { AgentError } from '../util/index.ts';
+
+/** enum flow_action of native/flow.h */
+export const FlowAction = { drop: 0, protect: 1, bypass: 2, discard: 3, trap: 4, pass: 5 } as const;
+export type FlowAction = (typeof FlowAction)[keyof typeof FlowAction];
+
+/** enum sa_event of native/esp.h */
+export const SaEvent = {
+  softBytes: 1,
+  softPackets: 2,
+  hardBytes: 4,
+  hardPackets: 8,
+  sequenceOverflow: 16,
+  peerAddress: 32,
+} as const;
+
+/** enum esp_result of native/esp.h, without success */
+export const EspResult = {
+  malformed: 1,
+  replayed: 2,
+  integrity: 3,
+  dummy: 4,
+  congestion: 5,
+  exhausted: 6,
+} as const;
+
+/** Names an SA or a policy inside the engine; 0 is none. */
+export type Handle = number;
+
+export type NativeSa = {
+  readonly isInbound: boolean;
+  readonly spi: number;
+  readonly source: number;
+  readonly destination: number;
+  readonly isUdp: boolean;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly copyDf: boolean;
+  readonly copyEcn: boolean;
+  readonly copyDscpOut: boolean;
+  readonly copyDscpIn: boolean;
+  /** 0 is no limit. */
+  readonly softBytes: bigint;
+  readonly softPackets: bigint;
+  readonly hardBytes: bigint;
+  readonly hardPackets: bigint;
+  readonly nextSequence: bigint;
+  readonly replayWindow: number;
+  readonly replayHighest: number;
+  readonly replayBitmap: Uint8Array;
+  /** Five numbers each: first and last address, first and last port, protocol. */
+  readonly sourceSelectors: Uint32Array;
+  readonly destinationSelectors: Uint32Array;
+  readonly encryption: number;
+  readonly encryptionKey: Uint8Array;
+  readonly integrity: number;
+  readonly integrityKey: Uint8Array;
+};
+
+export type NativeEndpoints = Pick<
+  NativeSa,
+  'source' | 'destination' | 'isUdp' | 'sourcePort' | 'destinationPort'
+>;
+
+/** Ports are -1 when a packet has none. */
+export type NativeCallbacks = {
+  /** What the SPD says of a packet: FlowAction, policy handle, SA handle. Must not call the engine. */
+  readonly classify: (
+    isInbound: boolean,
+    source: number,
+    destination: number,
+    protocol: number,
+    sourcePort: number,
+    destinationPort: number,
+  ) => Uint32Array;
+  /** `event` is one of SaEvent; address and port are the peer's, for peerAddress. */
+  readonly saEvent: (sa: Handle, event: number, address: number, port: number) => void;
+  readonly acquire: (
+    policy: Handle,
+    source: number,
+    destination: number,
+    protocol: number,
+    sourcePort: number,
+    destinationPort: number,
+  ) => void;
+  /** The TUN device or a socket is unusable. */
+  readonly fault: (what: string, why: string) => void;
+  /** After close(): every descriptor is closed. */
+  readonly closed: () => void;
+};
+
+/** Places in what readSa() and removeSa() fill in. */
+export const SaWord = {
+  bytes: 0,
+  packets: 1,
+  idleMs: 2,
+  replayDrops: 3,
+  integrityFailures: 4,
+  selectorDrops: 5,
+  malformedDrops: 6,
+  nextSequence: 7,
+  highestSequence: 8,
+  count: 9,
+} as const;
+
+/** Places in what readPolicy() fills in. */
+export const PolicyWord = { packets: 0, bytes: 1, idleMs: 2, count: 3 } as const;
+
+/** What idleMs says when there never was a packet. */
+export const NEVER = 2n ** 64n - 1n;
+
+/** The packet paths (native/engine.h). Every method throws on a handle or value that is wrong. */
+export type NativeEngine = {
+  /** Opens the TUN device and the raw sockets; packets move from now on. */
+  open(config: {
+    readonly tunName: string;
+    readonly mtu: number;
+    readonly isPersistent: boolean;
+    readonly fwmark: number;
+    readonly udpPort: number;
+  }): void;
+  /** Wipes and removes everything; true if `closed` will be called. */
+  close(): boolean;
+  /** Copies the keys. */
+  addSa(sa: NativeSa): Handle;
+  moveSa(sa: Handle, endpoints: NativeEndpoints): void;
+  readSa(sa: Handle, words: BigUint64Array): void;
+  /** Reads it a last time, wipes its keys and removes it. */
+  removeSa(sa: Handle, words: BigUint64Array): void;
+  readReplay(sa: Handle): Buffer;
+  hasKeys(sa: Handle, encryptionKey: Uint8Array, integrityKey: Uint8Array): boolean;
+  fingerprint(sa: Handle, nonce: Uint8Array): Buffer;
+  addPolicy(): Handle;
+  readPolicy(policy: Handle, words: BigUint64Array): void;
+  removePolicy(policy: Handle): void;
+  /** After any change of what classify() would say. */
+  clearFlows(): void;
+  statistics(): Record<string, bigint>;
+  /** One packet without any descriptor: the outer packet, or an EspResult. */
+  encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;
+  /** The inner packet of an outer IPv4 packet, or an EspResult. */
+  decapsulate(outer: Uint8Array): Buffer | number;
+};
+
+type NativeModule = { readonly Engine: new (callbacks: NativeCallbacks) => NativeEngine };
+
+const ADDON = '../../build/native/lagopus_native.node';
+
+function isNativeModule(value: unknown): value is NativeModule {
+  return (
+    typeof value === 'object' && value !== null && 'Engine' in value && typeof value.Engine === 'function'
+  );
+}
+
+/** @throws AgentError when the addon was not built. */
+export function createEngine(callbacks: NativeCallbacks): NativeEngine {
+  let addon: unknown;
+  try {
+    addon = createRequire(import.meta.url)(ADDON);
+  } catch (cause) {
+    throw new AgentError('the native addon cannot be loaded: build it with `npm run setup`', {
+      code: 'unsupported',
+      cause,
+    });
+  }
+  if (!isNativeModule(addon))
+    throw new AgentError('the native addon is not ours: build it again', { code: 'unsupported' });
+  return new addon.Engine(callbacks);
+}

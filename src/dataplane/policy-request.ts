@@ -1,0 +1,72 @@
+import { type Policy, PolicyAction, type PolicyId, ResultCode, type SaTemplate } from '../proto/index.ts';
+import { type Ipv4, parseIpv4 } from './address.ts';
+import { refuseScope } from './features.ts';
+import type { PolicyMatch } from './policy-order.ts';
+import { Refusal } from './refusal.ts';
+import { checkMode, checkProtocol, parseDirection } from './sa-request.ts';
+import { parseSelector, type Selector } from './selector.ts';
+
+/** How a PROTECT policy finds its SA; SPI 0 is a trap. */
+export type Template = { readonly spi: number; readonly destination: Ipv4; readonly reqid: number };
+
+export type PolicyAct =
+  | { readonly kind: 'protect'; readonly template: Template }
+  | { readonly kind: 'bypass' }
+  | { readonly kind: 'discard' };
+
+/** A policy's identity, checked. */
+export type PolicyName = Pick<PolicyMatch, 'isInbound' | 'source' | 'destination'>;
+
+function invalid(message: string): Refusal {
+  return new Refusal(ResultCode.RESULT_CODE_INVALID, message);
+}
+
+function parseTemplate(templates: readonly SaTemplate[]): Template {
+  const [template] = templates;
+  if (template === undefined || templates.length !== 1) {
+    throw invalid(`a PROTECT policy needs exactly one template, got ${templates.length}`);
+  }
+  checkProtocol(template.protocol);
+  checkMode(template.mode);
+  const { spi, reqid } = template;
+  // A trap may not know its peer yet.
+  const destination =
+    spi === 0 && template.destination === undefined
+      ? 0
+      : parseIpv4(template.destination, 'template destination');
+  return { spi, destination, reqid };
+}
+
+/** @throws Refusal */
+export function parseAct(policy: Policy): PolicyAct {
+  switch (policy.action) {
+    case PolicyAction.POLICY_ACTION_PROTECT:
+      return { kind: 'protect', template: parseTemplate(policy.templates) };
+    case PolicyAction.POLICY_ACTION_BYPASS:
+      return { kind: 'bypass' };
+    case PolicyAction.POLICY_ACTION_DISCARD:
+      return { kind: 'discard' };
+    default:
+      throw invalid(`unknown policy action ${policy.action}`);
+  }
+}
+
+/** @throws Refusal */
+export function parsePolicyName(id: PolicyId | undefined): PolicyName {
+  if (id === undefined) throw invalid('the policy has no id');
+  refuseScope({ mark: id.mark, ifId: id.ifId, vrf: id.innerVrf, interface: id.interface, label: id.label });
+  return {
+    isInbound: parseDirection(id.direction),
+    source: parseSelector(id.source, 'source selector'),
+    destination: parseSelector(id.destination, 'destination selector'),
+  };
+}
+
+function selectorKey(s: Selector): string {
+  return `${s.first}-${s.last} ${s.firstPort}-${s.lastPort} ${s.protocol}`;
+}
+
+/** The key of a policy in tables; every owner has policies of its own. */
+export function policyKey(name: PolicyName, owner: string): string {
+  return `${name.isInbound ? 'in' : 'out'} ${selectorKey(name.source)} ${selectorKey(name.destination)} ${owner}`;
+}

@@ -1,0 +1,132 @@
+import type { Sa, SaCounters, SaId, SaState } from '../proto/index.ts';
+import { encodeIpv4, formatIpv4, type Ipv4 } from './address.ts';
+import { type Handle, type NativeEngine, type NativeSa, NEVER, SaWord } from './native.ts';
+import type { SaName, SaRequest, UdpPorts } from './sa-request.ts';
+import type { Selector } from './selector.ts';
+
+/** An installed SA. Replaced, not changed, when it moves, so that a listing under way stays whole. */
+export type SaRecord = {
+  readonly handle: Handle;
+  readonly name: SaName;
+  readonly owner: string;
+  readonly charonInstanceId: Uint8Array;
+  /** As it is listed: without keys. */
+  readonly listed: Sa;
+  readonly installedAtMs: number;
+};
+
+/** The key of an SA in tables: one namespace for all owners, since packets carry no owner. */
+export function saKey(name: SaName): string {
+  return `${name.isInbound ? 'in' : 'out'} ${name.spi} ${name.destination}`;
+}
+
+/** "inbound ESP SA c0ffee00 to 198.18.0.1", for messages and logs. */
+export function describeSa(name: SaName): string {
+  const spi = name.spi.toString(16).padStart(8, '0');
+  return `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatIpv4(name.destination)}`;
+}
+
+const noKey = Buffer.alloc(0);
+
+export function withoutKeys(sa: Sa): Sa {
+  return { ...sa, encryptionKey: noKey, integrityKey: noKey };
+}
+
+export function saIdOf(record: SaRecord): SaId | undefined {
+  return record.listed.id;
+}
+
+/** The listed form after a move to other endpoints. */
+export function movedSa(
+  sa: Sa,
+  to: {
+    readonly source: Ipv4;
+    readonly destination: Ipv4;
+    readonly udp: UdpPorts | undefined;
+    readonly reqid: number;
+  },
+): Sa {
+  return {
+    ...sa,
+    id: sa.id && { ...sa.id, destination: encodeIpv4(to.destination) },
+    source: encodeIpv4(to.source),
+    udpEncapsulation: to.udp && { ...to.udp },
+    reqid: to.reqid,
+  };
+}
+
+function flatten(selectors: readonly Selector[]): Uint32Array {
+  return Uint32Array.from(selectors.flatMap((s) => [s.first, s.last, s.firstPort, s.lastPort, s.protocol]));
+}
+
+export function nativeSaOf(sa: Sa, request: SaRequest): NativeSa {
+  const { name, udp, softLifetime, hardLifetime } = request;
+  return {
+    isInbound: name.isInbound,
+    spi: name.spi,
+    source: request.source,
+    destination: name.destination,
+    isUdp: udp !== undefined,
+    sourcePort: udp?.sourcePort ?? 0,
+    destinationPort: udp?.destinationPort ?? 0,
+    copyDf: sa.copyDf,
+    copyEcn: sa.copyEcn,
+    copyDscpOut: request.copyDscpOut,
+    copyDscpIn: request.copyDscpIn,
+    softBytes: softLifetime.bytes,
+    softPackets: softLifetime.packets,
+    hardBytes: hardLifetime.bytes,
+    hardPackets: hardLifetime.packets,
+    nextSequence: request.nextSequence,
+    replayWindow: sa.replayWindow,
+    replayHighest: request.replayHighest,
+    replayBitmap: request.replayBitmap,
+    sourceSelectors: flatten(request.sourceSelectors),
+    destinationSelectors: flatten(request.destinationSelectors),
+    encryption: sa.encryption,
+    encryptionKey: sa.encryptionKey,
+    integrity: sa.integrity,
+    integrityKey: sa.integrityKey,
+  };
+}
+
+/** What the engine says of an SA now. */
+export class SaReading {
+  readonly #words = new BigUint64Array(SaWord.count);
+
+  read(engine: NativeEngine, handle: Handle): this {
+    engine.readSa(handle, this.#words);
+    return this;
+  }
+
+  /** Reads for the last time. */
+  remove(engine: NativeEngine, handle: Handle): this {
+    engine.removeSa(handle, this.#words);
+    return this;
+  }
+
+  counters(): SaCounters {
+    const idleMs = this.#word(SaWord.idleMs);
+    return {
+      bytes: this.#word(SaWord.bytes),
+      packets: this.#word(SaWord.packets),
+      idleMs: idleMs === NEVER ? undefined : idleMs,
+      replayDrops: this.#word(SaWord.replayDrops),
+      integrityFailures: this.#word(SaWord.integrityFailures),
+      selectorDrops: this.#word(SaWord.selectorDrops),
+      malformedDrops: this.#word(SaWord.malformedDrops),
+    };
+  }
+
+  sequences(isInbound: boolean, bitmap: () => Buffer): Pick<SaState, 'nextSequence' | 'replayState'> {
+    if (!isInbound) return { nextSequence: this.#word(SaWord.nextSequence), replayState: undefined };
+    return {
+      nextSequence: 0n,
+      replayState: { highestSequence: this.#word(SaWord.highestSequence), bitmap: bitmap() },
+    };
+  }
+
+  #word(index: number): bigint {
+    return this.#words[index] ?? 0n;
+  }
+}

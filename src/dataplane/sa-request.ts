@@ -1,0 +1,208 @@
+import {
+  Direction,
+  DscpCopy,
+  Feature,
+  type Lifetime,
+  Mode,
+  Protocol,
+  ResultCode,
+  type Sa,
+  type SaId,
+  type UdpEncapsulation,
+} from '../proto/index.ts';
+import { type Ipv4, parseIpv4 } from './address.ts';
+import { checkAlgorithms } from './algorithms.ts';
+import { checkRequiredFeatures, refuseFeature, refuseScope } from './features.ts';
+import { Refusal } from './refusal.ts';
+import { parseSelector, type Selector } from './selector.ts';
+
+export const MAX_REPLAY_WINDOW = 65536;
+export const MIN_SPI = 256;
+const MAX_SELECTORS = 256;
+const SEQUENCE_END = 2n ** 32n;
+
+/** An SA's identity, checked. */
+export type SaName = { readonly isInbound: boolean; readonly spi: number; readonly destination: Ipv4 };
+
+export type UdpPorts = { readonly sourcePort: number; readonly destinationPort: number };
+
+/** An SA to be added, checked against everything this dataplane can and cannot do. */
+export type SaRequest = {
+  readonly name: SaName;
+  readonly source: Ipv4;
+  readonly udp: UdpPorts | undefined;
+  readonly sourceSelectors: readonly Selector[];
+  readonly destinationSelectors: readonly Selector[];
+  readonly softLifetime: Lifetime;
+  readonly hardLifetime: Lifetime;
+  readonly nextSequence: bigint;
+  readonly replayHighest: number;
+  readonly replayBitmap: Uint8Array;
+  readonly copyDscpOut: boolean;
+  readonly copyDscpIn: boolean;
+};
+
+function invalid(message: string): Refusal {
+  return new Refusal(ResultCode.RESULT_CODE_INVALID, message);
+}
+
+export function parseDirection(direction: Direction): boolean {
+  if (direction === Direction.DIRECTION_INBOUND) return true;
+  if (direction === Direction.DIRECTION_OUTBOUND) return false;
+  throw invalid(`unknown direction ${direction}`);
+}
+
+export function checkProtocol(protocol: Protocol): void {
+  if (protocol === Protocol.PROTOCOL_ESP) return;
+  throw new Refusal(
+    ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL,
+    `IPsec protocol ${protocol}${protocol === Protocol.PROTOCOL_AH ? ' (AH)' : ''} is not supported, only ESP`,
+  );
+}
+
+export function checkMode(mode: Mode): void {
+  if (mode === Mode.MODE_TUNNEL) return;
+  throw new Refusal(
+    ResultCode.RESULT_CODE_UNSUPPORTED_MODE,
+    `mode ${mode} is not supported, only tunnel mode (${Mode.MODE_TUNNEL})`,
+  );
+}
+
+/** @throws Refusal */
+export function parseSaName(id: SaId | undefined): SaName {
+  if (id === undefined) throw invalid('the SA has no id');
+  checkProtocol(id.protocol);
+  refuseScope({ mark: id.mark, ifId: id.ifId, vrf: id.outerVrf });
+  if (id.spi < MIN_SPI) throw invalid(`SPI ${id.spi} is reserved (RFC 4303, 2.1)`);
+  return {
+    isInbound: parseDirection(id.direction),
+    spi: id.spi,
+    destination: parseIpv4(id.destination, 'outer destination'),
+  };
+}
+
+/**
+ * @param encapPort the only port on which ESP in UDP is received
+ * @throws Refusal
+ */
+export function parseUdp(
+  udp: UdpEncapsulation | undefined,
+  isInbound: boolean,
+  encapPort: number,
+): UdpPorts | undefined {
+  if (udp === undefined) return undefined;
+  const { sourcePort, destinationPort } = udp;
+  for (const port of [sourcePort, destinationPort]) {
+    if (port < 1 || port > 65535) throw invalid(`UDP encapsulation: port ${port} is not one`);
+  }
+  refuseFeature(
+    isInbound && destinationPort !== encapPort,
+    Feature.FEATURE_UDP_ENCAPSULATION,
+    `ESP in UDP is received on port ${encapPort} only, not on ${destinationPort}`,
+  );
+  return { sourcePort, destinationPort };
+}
+
+function refuseUnimplemented(sa: Sa): void {
+  const setMark = sa.setMark !== undefined && (sa.setMark.value !== 0 || sa.setMark.mask !== 0);
+  refuseFeature(sa.esn, Feature.FEATURE_ESN, 'sequence numbers have 32 bits');
+  refuseFeature(setMark, Feature.FEATURE_SET_MARK, 'packets are not marked');
+  refuseFeature(sa.ifIdOut !== 0, Feature.FEATURE_IF_ID, 'there is one TUN device');
+  refuseScope({ ifId: 0, vrf: sa.innerVrf, interface: sa.interface, label: sa.label });
+  refuseFeature(sa.tfc !== 0, Feature.FEATURE_TFC, 'packets are not padded to hide their length');
+  refuseFeature(sa.cpu !== 0, Feature.FEATURE_CPU, 'there is one packet thread');
+  refuseFeature(sa.ipcomp !== 0, Feature.FEATURE_IPCOMP, 'packets are not compressed');
+  refuseFeature(sa.hwOffload, Feature.FEATURE_HW_OFFLOAD, 'this is software');
+}
+
+function parseSequence(
+  sa: Sa,
+  isInbound: boolean,
+): Pick<SaRequest, 'nextSequence' | 'replayHighest' | 'replayBitmap'> {
+  const state = sa.replayState;
+  if (isInbound && sa.initialSequence > 1n) throw invalid('initial_sequence belongs to outbound SAs');
+  if (!isInbound && state !== undefined) throw invalid('replay_state belongs to inbound SAs');
+  if (sa.initialSequence >= SEQUENCE_END)
+    throw invalid(`initial_sequence ${sa.initialSequence} does not fit into 32 bits`);
+  if (sa.replayWindow > MAX_REPLAY_WINDOW) {
+    throw invalid(
+      `replay_window: ${sa.replayWindow} packets are more than the ${MAX_REPLAY_WINDOW} supported`,
+    );
+  }
+  const highest = state?.highestSequence ?? 0n;
+  if (highest >= SEQUENCE_END)
+    throw invalid(`replay_state: sequence number ${highest} does not fit into 32 bits`);
+  return {
+    nextSequence: sa.initialSequence > 0n ? sa.initialSequence : 1n,
+    replayHighest: Number(highest),
+    replayBitmap: state?.bitmap ?? new Uint8Array(0),
+  };
+}
+
+function parseSelectors(
+  sa: Sa,
+  isInbound: boolean,
+): Pick<SaRequest, 'sourceSelectors' | 'destinationSelectors'> {
+  const sides = { source: sa.sourceSelectors, destination: sa.destinationSelectors };
+  for (const [side, list] of Object.entries(sides)) {
+    if (list.length > MAX_SELECTORS) {
+      throw new Refusal(
+        ResultCode.RESULT_CODE_CAPACITY,
+        `${list.length} ${side} selectors are more than ${MAX_SELECTORS}`,
+      );
+    }
+    if (isInbound && list.length === 0) {
+      throw invalid(
+        `an inbound SA needs ${side} selectors: decapsulated packets are checked against them (RFC 4301, 5.2)`,
+      );
+    }
+  }
+  return {
+    sourceSelectors: sa.sourceSelectors.map((selector) => parseSelector(selector, 'source selector')),
+    destinationSelectors: sa.destinationSelectors.map((selector) =>
+      parseSelector(selector, 'destination selector'),
+    ),
+  };
+}
+
+/** Unspecified is what RFC 4301, 5.1.2.1 has as its default: out only. */
+function parseDscpCopy(copy: DscpCopy): Pick<SaRequest, 'copyDscpOut' | 'copyDscpIn'> {
+  switch (copy) {
+    case DscpCopy.DSCP_COPY_UNSPECIFIED:
+    case DscpCopy.DSCP_COPY_OUT_ONLY:
+      return { copyDscpOut: true, copyDscpIn: false };
+    case DscpCopy.DSCP_COPY_IN_ONLY:
+      return { copyDscpOut: false, copyDscpIn: true };
+    case DscpCopy.DSCP_COPY_YES:
+      return { copyDscpOut: true, copyDscpIn: true };
+    case DscpCopy.DSCP_COPY_NO:
+      return { copyDscpOut: false, copyDscpIn: false };
+    default:
+      throw invalid(`copy_dscp: unknown value ${copy}`);
+  }
+}
+
+const noLifetime: Lifetime = { seconds: 0n, bytes: 0n, packets: 0n };
+
+/**
+ * @param encapPort the only port on which ESP in UDP is received
+ * @throws Refusal naming the first thing that cannot be done
+ */
+export function parseSaRequest(sa: Sa | undefined, encapPort: number): SaRequest {
+  if (sa === undefined) throw invalid('add_sa without an SA');
+  const name = parseSaName(sa.id);
+  checkMode(sa.mode);
+  checkRequiredFeatures(sa.requiredFeatures);
+  refuseUnimplemented(sa);
+  checkAlgorithms(sa.encryption, sa.encryptionKey.length, sa.integrity, sa.integrityKey.length);
+  return {
+    name,
+    source: parseIpv4(sa.source, 'outer source'),
+    udp: parseUdp(sa.udpEncapsulation, name.isInbound, encapPort),
+    softLifetime: sa.softLifetime ?? noLifetime,
+    hardLifetime: sa.hardLifetime ?? noLifetime,
+    ...parseSelectors(sa, name.isInbound),
+    ...parseSequence(sa, name.isInbound),
+    ...parseDscpCopy(sa.copyDscp),
+  };
+}

@@ -1,0 +1,223 @@
+import {
+  type DeleteSa,
+  ResultCode,
+  Sa,
+  type SaCounters,
+  type SaState,
+  type UpdateSa,
+} from '../proto/index.ts';
+import { type Ipv4, parseIpv4 } from './address.ts';
+import type { Handle, NativeEngine } from './native.ts';
+import { Refusal } from './refusal.ts';
+import {
+  describeSa,
+  movedSa,
+  nativeSaOf,
+  SaReading,
+  type SaRecord,
+  saKey,
+  withoutKeys,
+} from './sa-record.ts';
+import { parseSaName, parseSaRequest, parseUdp, type SaName, type SaRequest } from './sa-request.ts';
+
+/** On whose behalf an operation is done. */
+export type Author = { readonly owner: string; readonly charonInstanceId: Uint8Array };
+
+export type SadOptions = {
+  readonly engine: NativeEngine;
+  readonly now: () => number;
+  readonly maxSas: number;
+  /** The port on which ESP in UDP is received. */
+  readonly encapPort: number;
+};
+
+function notOurs(name: SaName): Refusal {
+  return new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(name)} belongs to another owner`);
+}
+
+/** What of an SA must be the same for a second add to be a repetition: not its state, and not times. */
+function parameters(sa: Sa): Sa {
+  return {
+    ...sa,
+    softLifetime: undefined,
+    hardLifetime: undefined,
+    initialSequence: 0n,
+    replayState: undefined,
+    requiredFeatures: [],
+  };
+}
+
+function differingFields(a: Sa, b: Sa): readonly string[] {
+  const [x, y] = [a, b].map((sa) => new Map(Object.entries(Object(Sa.toJSON(parameters(sa))))));
+  const names = new Set([...(x?.keys() ?? []), ...(y?.keys() ?? [])]);
+  return [...names].filter((name) => JSON.stringify(x?.get(name)) !== JSON.stringify(y?.get(name)));
+}
+
+/** The Security Association Database: what is installed in the engine, and for whom. */
+export class Sad {
+  readonly #options: SadOptions;
+  readonly #byKey = new Map<string, SaRecord>();
+  readonly #byHandle = new Map<Handle, SaRecord>();
+  /** How many inbound SAs have an SPI. */
+  readonly #inboundSpis = new Map<number, number>();
+  readonly #reading = new SaReading();
+
+  constructor(options: SadOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /**
+   * Installs an SA; one that is there already with the same keys and parameters is left alone.
+   * @throws Refusal
+   */
+  add(sa: Sa | undefined, author: Author): { record: SaRecord; request: SaRequest; isUnchanged: boolean } {
+    const { engine, now, maxSas, encapPort } = this.#options;
+    const request = parseSaRequest(sa, encapPort);
+    const { name } = request;
+    const existing = this.#byKey.get(saKey(name));
+    // parseSaRequest refuses an absent one.
+    if (sa === undefined || existing !== undefined) {
+      return { record: this.#checkSame(sa, existing, author, name), request, isUnchanged: true };
+    }
+    if (this.#byKey.size >= maxSas) {
+      throw new Refusal(ResultCode.RESULT_CODE_CAPACITY, `${describeSa(name)}: all ${maxSas} SAs are in use`);
+    }
+    const record = {
+      ...author,
+      name,
+      handle: engine.addSa(nativeSaOf(sa, request)),
+      listed: withoutKeys(sa),
+      installedAtMs: now(),
+    };
+    this.#insert(record);
+    return { record, request, isUnchanged: false };
+  }
+
+  #checkSame(sa: Sa | undefined, existing: SaRecord | undefined, author: Author, name: SaName): SaRecord {
+    if (sa === undefined || existing === undefined)
+      throw new Refusal(ResultCode.RESULT_CODE_INVALID, 'no SA');
+    if (existing.owner !== author.owner) throw notOurs(name);
+    if (!this.#options.engine.hasKeys(existing.handle, sa.encryptionKey, sa.integrityKey)) {
+      throw new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(name)} exists with other keys`);
+    }
+    const differing = differingFields(existing.listed, withoutKeys(sa));
+    if (differing.length > 0) {
+      throw new Refusal(
+        ResultCode.RESULT_CODE_SPI_COLLISION,
+        `${describeSa(name)} exists with another ${differing.join(', ')}: delete it first`,
+      );
+    }
+    return existing;
+  }
+
+  /**
+   * Moves an SA to other endpoints; keys, sequence numbers, replay state and counters stay.
+   * @throws Refusal
+   */
+  update(update: UpdateSa, author: Author): SaRecord {
+    const name = parseSaName(update.id);
+    const record = this.#owned(name, author);
+    if (record === undefined)
+      throw new Refusal(ResultCode.RESULT_CODE_NOT_FOUND, `${describeSa(name)} is not there`);
+    const source = parseIpv4(update.newSource, 'new outer source');
+    const destination = parseIpv4(update.newDestination, 'new outer destination');
+    const udp = parseUdp(update.newUdpEncapsulation, name.isInbound, this.#options.encapPort);
+    const moved = { ...name, destination };
+    if (destination !== name.destination && this.#byKey.has(saKey(moved))) {
+      throw new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(moved)} exists already`);
+    }
+    this.#options.engine.moveSa(record.handle, {
+      source,
+      destination,
+      isUdp: udp !== undefined,
+      sourcePort: udp?.sourcePort ?? 0,
+      destinationPort: udp?.destinationPort ?? 0,
+    });
+    const reqid = update.newReqid === 0 ? record.listed.reqid : update.newReqid;
+    const listed = movedSa(record.listed, { source, destination, udp, reqid });
+    const next = { ...record, ...author, name: moved, listed };
+    this.#byKey.delete(saKey(name));
+    this.#byKey.set(saKey(moved), next);
+    this.#byHandle.set(record.handle, next);
+    return next;
+  }
+
+  /** @throws Refusal for another owner's; undefined when there is none. */
+  find(request: DeleteSa, author: Author): SaRecord | undefined {
+    return this.#owned(parseSaName(request.id), author);
+  }
+
+  /** Removes an SA and wipes its keys. */
+  remove(record: SaRecord): SaCounters {
+    const { name } = record;
+    this.#byKey.delete(saKey(name));
+    this.#byHandle.delete(record.handle);
+    if (name.isInbound) {
+      const left = (this.#inboundSpis.get(name.spi) ?? 1) - 1;
+      if (left === 0) this.#inboundSpis.delete(name.spi);
+      else this.#inboundSpis.set(name.spi, left);
+    }
+    return this.#reading.remove(this.#options.engine, record.handle).counters();
+  }
+
+  byHandle(handle: Handle): SaRecord | undefined {
+    return this.#byHandle.get(handle);
+  }
+
+  /** The outbound SA a PROTECT policy's template names. */
+  findOutbound(owner: string, spi: number, destination: Ipv4): SaRecord | undefined {
+    const record = this.#byKey.get(saKey({ isInbound: false, spi, destination }));
+    return record?.owner === owner ? record : undefined;
+  }
+
+  hasInboundSpi(spi: number): boolean {
+    return this.#inboundSpis.has(spi);
+  }
+
+  /** Those of one owner, or all of them; as they are now. */
+  list(owner: string): readonly SaRecord[] {
+    const all = [...this.#byKey.values()];
+    return owner === '' ? all : all.filter((record) => record.owner === owner);
+  }
+
+  counters(record: SaRecord): SaCounters {
+    return this.#reading.read(this.#options.engine, record.handle).counters();
+  }
+
+  /** Undefined if it was removed since it was listed. */
+  state(
+    record: SaRecord,
+    options: { readonly nonce: Uint8Array; readonly isCountersOnly: boolean },
+  ): SaState | undefined {
+    const { engine, now } = this.#options;
+    const { handle, listed } = record;
+    if (!this.#byHandle.has(handle)) return undefined;
+    const reading = this.#reading.read(engine, handle);
+    const state = {
+      sa: options.isCountersOnly ? { ...Sa.create(), id: listed.id } : listed,
+      ownerId: record.owner,
+      charonInstanceId: Buffer.from(record.charonInstanceId),
+      keyFingerprint: options.nonce.length > 0 ? engine.fingerprint(handle, options.nonce) : Buffer.alloc(0),
+      ageMs: BigInt(Math.round(now() - record.installedAtMs)),
+      counters: reading.counters(),
+    };
+    return { ...state, ...reading.sequences(record.name.isInbound, () => engine.readReplay(handle)) };
+  }
+
+  #owned(name: SaName, author: Author): SaRecord | undefined {
+    const record = this.#byKey.get(saKey(name));
+    if (record !== undefined && record.owner !== author.owner) throw notOurs(name);
+    return record;
+  }
+
+  #insert(record: SaRecord): void {
+    this.#byKey.set(saKey(record.name), record);
+    this.#byHandle.set(record.handle, record);
+    const { isInbound, spi } = record.name;
+    if (isInbound) this.#inboundSpis.set(spi, (this.#inboundSpis.get(spi) ?? 0) + 1);
+  }
+}
