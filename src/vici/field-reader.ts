@@ -1,0 +1,63 @@
+import { AgentError } from '../util/index.ts';
+import type { ViciSection } from './section.ts';
+
+/** Reads the text that charon sends as what it means, and refuses what it cannot mean. */
+export class FieldReader {
+  readonly #section: ViciSection;
+  readonly #what: string;
+
+  /** `what` is the section as errors name it. */
+  constructor(section: ViciSection, what: string) {
+    this.#section = section;
+    this.#what = what;
+  }
+
+  text(name: string): string {
+    return this.#section.text(name) ?? this.#refuse(name, undefined, 'a value');
+  }
+
+  optionalText(name: string): string | undefined {
+    return this.#section.text(name);
+  }
+
+  /** charon leaves a key out where it means no. */
+  flag(name: string): boolean {
+    return this.#section.text(name) === 'yes';
+  }
+
+  number(name: string): number {
+    return this.optionalNumber(name) ?? this.#refuse(name, undefined, 'a number');
+  }
+
+  optionalNumber(name: string): number | undefined {
+    const text = this.#section.text(name);
+    if (text === undefined) return undefined;
+    return /^-?\d{1,15}$/.test(text) ? Number(text) : this.#refuse(name, text, 'a number');
+  }
+
+  counter(name: string): bigint {
+    const text = this.text(name);
+    return /^\d{1,20}$/.test(text) ? BigInt(text) : this.#refuse(name, text, 'a counter');
+  }
+
+  hex(name: string): number {
+    return this.optionalHex(name) ?? this.#refuse(name, undefined, 'a hexadecimal number');
+  }
+
+  optionalHex(name: string): number | undefined {
+    const text = this.#section.text(name);
+    if (text === undefined) return undefined;
+    return /^[0-9a-f]{1,8}$/i.test(text)
+      ? Number.parseInt(text, 16)
+      : this.#refuse(name, text, 'a hexadecimal number');
+  }
+
+  list(name: string): readonly string[] {
+    return this.#section.list(name);
+  }
+
+  #refuse(name: string, text: string | undefined, expected: string): never {
+    const found = text === undefined ? 'nothing' : `"${text}"`;
+    throw new AgentError(`${this.#what}: ${name} is ${found}, expected ${expected}`, { code: 'malformed' });
+  }
+}
