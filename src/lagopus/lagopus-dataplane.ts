@@ -1,0 +1,218 @@
+import { type ClientReadableStream, type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js';
+import {
+  type AcquireWriterResponse,
+  type ApplyRequest,
+  type GetCapabilitiesResponse,
+  IpsecServiceClient,
+  type ListSasResponse,
+} from '../proto/index.ts';
+import type { Operation } from '../sad/index.ts';
+import type {
+  ApplyOptions,
+  ApplyOutcome,
+  CallOptions,
+  DataplaneCapabilities,
+  DataplaneEvent,
+  DataplanePort,
+  PolicyListing,
+  SaListing,
+  UsageListing,
+} from '../sync/index.ts';
+import { ApplyStream } from './apply-stream.ts';
+import { createCredentials, type DataplaneTarget } from './credentials.ts';
+import { decodeCapabilities } from './decode-capabilities.ts';
+import { decodeEvent } from './decode-event.ts';
+import { decodePolicyState, decodeSaState, decodeUsage } from './decode-listing.ts';
+import { encodeOperation } from './encode-operation.ts';
+import { malformed } from './malformed.ts';
+import { channelOptions } from './service-config.ts';
+import { toAgentError } from './status-error.ts';
+
+export type LagopusDataplaneOptions = DataplaneTarget & {
+  /** Whose entries are ours: one name per charon. */
+  readonly ownerId: string;
+  /** For calls that answer at once. */
+  readonly callDeadlineMs?: number;
+  /** For a complete listing. */
+  readonly listDeadlineMs?: number;
+};
+
+type Chunk = { readonly bootId: Buffer; readonly complete: boolean };
+
+/** A dataplane behind gRPC. One writer, one owner. */
+export class LagopusDataplane implements DataplanePort, AsyncDisposable {
+  readonly #client: IpsecServiceClient;
+  readonly #ownerId: string;
+  readonly #callDeadlineMs: number;
+  readonly #listDeadlineMs: number;
+  #stream: ApplyStream | undefined;
+  #epoch = 0n;
+  /** The last event seen, to resume after. */
+  #lastEvent = { id: 0n, bootId: Buffer.alloc(0) };
+
+  private constructor(client: IpsecServiceClient, options: LagopusDataplaneOptions) {
+    this.#client = client;
+    this.#ownerId = options.ownerId;
+    this.#callDeadlineMs = options.callDeadlineMs ?? 2_000;
+    this.#listDeadlineMs = options.listDeadlineMs ?? 10_000;
+  }
+
+  /**
+   * Connects when it is first used.
+   *
+   * @throws AgentError `invalid-input`, see `createCredentials`
+   */
+  static async open(options: LagopusDataplaneOptions): Promise<LagopusDataplane> {
+    const credentials = await createCredentials(options);
+    const client = new IpsecServiceClient(
+      options.target,
+      credentials,
+      channelOptions(options.tls?.serverName),
+    );
+    return new LagopusDataplane(client, options);
+  }
+
+  /** Waits for a connection, up to the deadline of a call. */
+  async capabilities(options?: CallOptions): Promise<DataplaneCapabilities> {
+    const response = await this.#unary<GetCapabilitiesResponse>(
+      'GetCapabilities',
+      options,
+      (metadata, callOptions, done) => this.#client.getCapabilities({}, metadata, callOptions, done),
+    );
+    return decodeCapabilities(response);
+  }
+
+  async acquireWriter(options?: CallOptions): Promise<void> {
+    // What a broken stream still holds must not follow under the new epoch.
+    this.#stream?.close();
+    this.#stream = undefined;
+    const { epoch } = await this.#unary<AcquireWriterResponse>(
+      'AcquireWriter',
+      options,
+      (metadata, callOptions, done) =>
+        this.#client.acquireWriter({ ownerId: this.#ownerId }, metadata, callOptions, done),
+    );
+    this.#epoch = epoch;
+    this.#stream = new ApplyStream(this.#client);
+  }
+
+  apply(batch: readonly Operation[], options: ApplyOptions): Promise<ApplyOutcome> {
+    if (this.#stream === undefined || this.#stream.isBroken) this.#stream = new ApplyStream(this.#client);
+    const request: ApplyRequest = {
+      writer: {
+        ownerId: this.#ownerId,
+        epoch: this.#epoch,
+        charonInstanceId: Buffer.from(options.charonInstanceId, 'hex'),
+      },
+      operations: batch.map(encodeOperation),
+    };
+    return this.#stream.apply(request, options);
+  }
+
+  async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
+    const { bootId, chunks } = await this.#listSas(Buffer.from(nonce), false, options);
+    return { bootId, sas: this.#ours(chunks.flatMap(({ sas }) => sas)).map(decodeSaState) };
+  }
+
+  async listCounters(options?: CallOptions): Promise<UsageListing> {
+    const { bootId, chunks } = await this.#listSas(Buffer.alloc(0), true, options);
+    return { bootId, usages: this.#ours(chunks.flatMap(({ sas }) => sas)).map(decodeUsage) };
+  }
+
+  async listPolicies(options?: CallOptions): Promise<PolicyListing> {
+    const { bootId, chunks } = await this.#list('ListPolicies', options, (callOptions) =>
+      this.#client.listPolicies({ ownerId: this.#ownerId }, callOptions),
+    );
+    return {
+      bootId,
+      policies: this.#ours(chunks.flatMap(({ policies }) => policies)).map(decodePolicyState),
+    };
+  }
+
+  async *watchEvents({ signal }: CallOptions = {}): AsyncGenerator<DataplaneEvent, void, undefined> {
+    const call = this.#client.watchEvents({
+      ownerId: this.#ownerId,
+      after: this.#lastEvent.id,
+      bootId: this.#lastEvent.bootId,
+    });
+    const onAbort = (): void => call.cancel();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) call.cancel();
+    try {
+      for await (const message of call) {
+        if (message.boot === undefined) this.#lastEvent = { id: message.id, bootId: message.bootId };
+        const event = decodeEvent(message);
+        if (event !== undefined) yield event;
+      }
+    } catch (error) {
+      throw toAgentError('WatchEvents', error);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      call.cancel();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stream?.close();
+    this.#client.close();
+  }
+
+  #listSas(
+    fingerprintNonce: Buffer,
+    countersOnly: boolean,
+    options: CallOptions | undefined,
+  ): Promise<{ bootId: string; chunks: readonly ListSasResponse[] }> {
+    return this.#list('ListSas', options, (callOptions) =>
+      this.#client.listSas({ ownerId: this.#ownerId, fingerprintNonce, countersOnly }, callOptions),
+    );
+  }
+
+  /** A server that lists more than it was asked for does not make others' entries ours. */
+  #ours<T extends { readonly ownerId: string }>(entries: readonly T[]): readonly T[] {
+    return entries.filter(({ ownerId }) => ownerId === this.#ownerId);
+  }
+
+  #unary<T>(
+    name: string,
+    { signal }: CallOptions = {},
+    start: (
+      metadata: Metadata,
+      options: Partial<GrpcCallOptions>,
+      done: (error: Error | null, response: T) => void,
+    ) => { cancel: () => void },
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const metadata = new Metadata({ waitForReady: true });
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => call.cancel();
+      const call = start(metadata, { deadline: Date.now() + this.#callDeadlineMs }, (error, response) => {
+        signal?.removeEventListener('abort', onAbort);
+        if (error === null) resolve(response);
+        else reject(signal?.aborted ? signal.reason : toAgentError(name, error));
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  async #list<T extends Chunk>(
+    name: string,
+    { signal }: CallOptions = {},
+    start: (options: Partial<GrpcCallOptions>) => ClientReadableStream<T>,
+  ): Promise<{ bootId: string; chunks: readonly T[] }> {
+    signal?.throwIfAborted();
+    const call = start({ deadline: Date.now() + this.#listDeadlineMs });
+    const onAbort = (): void => call.cancel();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const chunks: T[] = [];
+    try {
+      for await (const chunk of call as AsyncIterable<T>) chunks.push(chunk);
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : toAgentError(name, error);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+    const last = chunks.at(-1);
+    if (last?.complete !== true) throw malformed(`${name} ended before it was complete`);
+    return { bootId: last.bootId.toString('hex'), chunks };
+  }
+}
