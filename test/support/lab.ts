@@ -29,6 +29,12 @@ export type GuestSite = Site & {
 /** The router of a routed lab; its interfaces are `left` and `right`. */
 export type Router = { readonly namespace: NetNamespace };
 
+/** Removes what labs of processes that are no longer alive left behind. */
+export async function sweepLabs(isAlive: (pid: number) => boolean): Promise<void> {
+  await sweepNamespaces(isAlive);
+  sweepTempDirs(isAlive);
+}
+
 let labCounter = 0;
 
 /**
@@ -47,12 +53,11 @@ export class Lab implements AsyncDisposable {
     this.#tag = `lgp-${process.pid}-${labCounter}`;
   }
 
-  static async create(): Promise<Lab> {
-    const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
-    await sweepNamespaces(isAlive);
-    sweepTempDirs(isAlive);
+  /** `dir`: use this directory, which stays, in place of a private one. */
+  static async create(options: { readonly dir?: string } = {}): Promise<Lab> {
+    await sweepLabs((pid) => existsSync(`/proc/${pid}`));
     const resources = new AsyncDisposableStack();
-    return new Lab(resources, resources.use(new TempDir()).path);
+    return new Lab(resources, options.dir ?? resources.use(new TempDir()).path);
   }
 
   /** Gives a resource to the lab to dispose of. */
