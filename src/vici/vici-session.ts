@@ -145,16 +145,21 @@ export class ViciSession implements AsyncDisposable {
   }
 
   async #open(deadline: Deadline, onEvent: (event: RawEvent) => void): Promise<ViciConnection> {
+    if (this.#isClosed) throw clientClosed();
     const clock = this.#clock;
     const connection = await ViciConnection.open(this.#uri, { deadline, clock, onEvent });
     if (this.#isClosed) {
       await connection[Symbol.asyncDispose]();
-      throw new AgentError('the VICI client is closed', { code: 'aborted' });
+      throw clientClosed();
     }
     this.#connections.add(connection);
     void connection.ended.then(() => this.#connections.delete(connection));
     return connection;
   }
+}
+
+function clientClosed(): AgentError {
+  return new AgentError('the VICI client is closed', { code: 'aborted' });
 }
 
 function throwIfRefused(command: string, reply: ViciSection): void {
