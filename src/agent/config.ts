@@ -6,6 +6,9 @@ import { AgentError, errorMessage } from '../util/index.ts';
 /** Where the agent looks when no `--config` is given; it may be absent. */
 export const DEFAULT_AGENT_CONFIG_PATH = '/etc/lagopus-ipsec/agent.yaml';
 
+/** Where `ipsec-agent run` answers the command line. */
+export const DEFAULT_CONTROL_SOCKET = '/run/lagopus-ipsec/agent.sock';
+
 const absolutePath = z.string().startsWith('/', 'expected an absolute path');
 
 const viciUri = z
@@ -34,7 +37,7 @@ export const agentConfigSchema = z.strictObject({
       insecure: z.boolean().default(false),
     })
     .prefault({}),
-  control: z.strictObject({ socket: absolutePath.default('/run/lagopus-ipsec/agent.sock') }).prefault({}),
+  control: z.strictObject({ socket: absolutePath.default(DEFAULT_CONTROL_SOCKET) }).prefault({}),
   /** How often charon's counters are brought up to date. */
   usageIntervalMs: z.int().min(100).max(60_000).default(1_000),
   /** How often the dataplane's listing is compared with charon's. */

@@ -44,7 +44,10 @@ export function askAgent<Name extends keyof Reports>(
     outgoing.on('error', (error) => {
       reject(
         options.signal.aborted
-          ? new AgentError(`the agent on ${path} did not answer in time`, { code: 'deadline', retryable: true })
+          ? new AgentError(`the agent on ${path} did not answer in time`, {
+              code: 'deadline',
+              retryable: true,
+            })
           : describeFailure(path, error),
       );
     });

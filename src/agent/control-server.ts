@@ -34,7 +34,9 @@ function send(response: ServerResponse, status: number, body: unknown): void {
 async function listen(server: Server, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   if (await isAnswered(path)) {
-    throw new AgentError(`another agent answers on ${path}: stop it, or set control.socket`, { code: 'busy' });
+    throw new AgentError(`another agent answers on ${path}: stop it, or set control.socket`, {
+      code: 'busy',
+    });
   }
   await rm(path, { force: true });
   const previousUmask = process.umask(0o177);

@@ -60,7 +60,8 @@ export function toSecurityAssociation(feed: FeedSa): SecurityAssociation {
     esn: feed.esn,
     sourceSelectors: feed.sourceSelectors,
     destinationSelectors: feed.destinationSelectors,
-    softLifetime: feed.softLifetime,
+    // The plugin raises the soft expiry by time itself: it knows when a rekey can succeed.
+    softLifetime: { ...feed.softLifetime, seconds: undefined },
     hardLifetime: feed.hardLifetime,
     copyDf: feed.copyDf,
     copyEcn: feed.copyEcn,
@@ -88,7 +89,9 @@ function toAction(feed: FeedPolicy): PolicyAction {
   if (feed.type === 'pass') return { kind: 'bypass' };
   if (feed.type === 'drop') return { kind: 'discard' };
   if (feed.espSpi !== 0 && feed.ahSpi !== 0) {
-    throw new AgentError('a policy wants ESP and AH on the same packet (an SA bundle)', { code: 'unsupported' });
+    throw new AgentError('a policy wants ESP and AH on the same packet (an SA bundle)', {
+      code: 'unsupported',
+    });
   }
   const spi = feed.espSpi === 0 ? feed.ahSpi : feed.espSpi;
   return {

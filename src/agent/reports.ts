@@ -7,7 +7,11 @@ export type LinkReport = {
   readonly reason: string | null;
 };
 
-export type CycleReport = {
+export type TotalsReport = {
+  /** Everything sent to the dataplane. */
+  readonly operations: number;
+  /** Comparisons with the dataplane. */
+  readonly cycles: number;
   readonly added: number;
   readonly updated: number;
   readonly deleted: number;
@@ -26,10 +30,12 @@ export type StatusReport = {
   readonly charonInstanceId: string | null;
   readonly dataplaneBootId: string | null;
   readonly desired: { readonly sas: number; readonly policies: number };
-  /** Operations that wait to be applied. */
+  /** Requests and repairs that are not applied yet. */
   readonly pending: number;
+  /** What failed and is tried again, and why. */
+  readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
   /** Since the agent started. */
-  readonly totals: CycleReport;
+  readonly totals: TotalsReport;
 };
 
 /** One SA as the dataplane holds it, named by charon. */
@@ -49,7 +55,6 @@ export type SadEntry = {
   readonly drops: string;
   /** CHILD_SA name and unique id; null when charon lists none with this SPI. */
   readonly childSa: string | null;
-  readonly ikeSa: string | null;
 };
 
 export type PolicyEntry = {

@@ -6,7 +6,10 @@ import type { Logger } from '../util/index.ts';
 export function createLogger(level: string, isJson: boolean): Logger {
   const options = { level, base: null };
   if (isJson) {
-    return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+    return pino(
+      { ...options, timestamp: pino.stdTimeFunctions.isoTime },
+      pino.destination({ fd: 2, sync: true }),
+    );
   }
   return pino(
     options,

@@ -16,9 +16,19 @@ async function main(): Promise<void> {
   const program = new Command('ipsec-agent')
     .description("Keeps a dataplane's IPsec SAs and policies equal to what strongSwan's charon negotiated.")
     .version(await readVersion())
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed (diff: differs), 2 wrong arguments or configuration.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 failed (diff: differs), 2 wrong arguments or configuration.',
+    )
     .showHelpAfterError('(--help shows what is possible)');
-  for (const command of [runCommand, dataplaneCommand, statusCommand, sadCommand, diffCommand, waitReadyCommand]) {
+  for (const command of [
+    runCommand,
+    dataplaneCommand,
+    statusCommand,
+    sadCommand,
+    diffCommand,
+    waitReadyCommand,
+  ]) {
     program.addCommand(command().exitOverride());
   }
   program.exitOverride();

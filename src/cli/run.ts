@@ -1,11 +1,5 @@
 import { Command } from 'commander';
-import {
-  agentConfigSchema,
-  DEFAULT_AGENT_CONFIG_PATH,
-  loadYamlConfig,
-  parseConfig,
-  runAgent,
-} from '../agent/index.ts';
+import { agentConfigSchema, DEFAULT_AGENT_CONFIG_PATH, loadYamlConfig, runAgent } from '../agent/index.ts';
 import { createLogger } from './logging.ts';
 import { stopSignal } from './stop-signal.ts';
 import { readVersion } from './version.ts';
@@ -19,12 +13,9 @@ export function runCommand(): Command {
     .option('--config <file>', `YAML configuration (default: ${DEFAULT_AGENT_CONFIG_PATH} if it exists)`)
     .option('--json', 'log JSON lines', false)
     .action(async (options: RunOptions) => {
-      const config =
-        options.config === '-'
-          ? parseConfig(agentConfigSchema, '', '-')
-          : await loadYamlConfig(agentConfigSchema, options.config ?? DEFAULT_AGENT_CONFIG_PATH, {
-              mayBeAbsent: options.config === undefined,
-            });
+      const config = await loadYamlConfig(agentConfigSchema, options.config ?? DEFAULT_AGENT_CONFIG_PATH, {
+        mayBeAbsent: options.config === undefined,
+      });
       const logger = createLogger(config.log.level, options.json);
       await runAgent(config, { logger, version: await readVersion(), signal: stopSignal() });
     });

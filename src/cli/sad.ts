@@ -27,7 +27,18 @@ export function sadCommand(): Command {
       signal: AbortSignal.timeout(options.timeout),
     });
     if (options.json) return printJson({ sas, policies });
-    const saHead = ['DIR', 'SPI', 'OUTER', 'ALGORITHM', 'REQID', 'AGE', 'PACKETS', 'BYTES', 'DROPS', 'CHILD_SA'];
+    const saHead = [
+      'DIR',
+      'SPI',
+      'OUTER',
+      'ALGORITHM',
+      'REQID',
+      'AGE',
+      'PACKETS',
+      'BYTES',
+      'DROPS',
+      'CHILD_SA',
+    ];
     print(
       plainTable(
         saHead,

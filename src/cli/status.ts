@@ -18,10 +18,15 @@ export function statusCommand(): Command {
     print(`plugin     ${describeLink(status.plugin)}`);
     print(`vici       ${describeLink(status.vici)}`);
     print(`dataplane  ${describeLink(status.dataplane)}`);
-    print(`desired    ${status.desired.sas} SAs, ${status.desired.policies} policies, ${status.pending} pending`);
+    print(
+      `desired    ${status.desired.sas} SAs, ${status.desired.policies} policies, ${status.pending} pending`,
+    );
     print(
       `applied    ${totals.added} added, ${totals.updated} updated, ${totals.deleted} deleted, ` +
-        `${totals.failed} failed, ${totals.unknown} unknown`,
+        `${totals.failed} failed, ${totals.unknown} unknown; ${totals.cycles} comparisons`,
     );
+    for (const { key, attempts, reason } of status.repairs) {
+      print(`repair     ${key}: ${reason} (tried ${attempts} times)`);
+    }
   });
 }

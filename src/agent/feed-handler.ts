@@ -1,0 +1,149 @@
+import type { FeedChange, FeedHandler, FeedRequest, FeedSnapshot, RequestResult } from '../keyfeed/index.ts';
+import { type IpAddress, type PolicyUser, type SecurityAssociation, saKey } from '../sad/index.ts';
+import type { SyncAnswer, SyncEngine, SyncRequest } from '../sync/index.ts';
+import { AgentError, assertNever, errorMessage, type Logger } from '../util/index.ts';
+import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
+
+export type FeedHandlerOptions = {
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change'>;
+  readonly charonInstanceId: string;
+  /** Whether the dataplane answers now; throws when it does not. */
+  readonly probe: () => Promise<void>;
+  /** The engine has the snapshot. */
+  readonly onSnapshot: () => void;
+  readonly logger: Logger;
+};
+
+function toResult(answer: SyncAnswer): RequestResult {
+  if (answer.kind === 'ok') return { kind: 'ok', spi: answer.spi };
+  return { kind: answer.kind, reason: `${answer.code}: ${answer.reason}` };
+}
+
+/** Every one but `probe`. */
+function toSyncRequest(request: Exclude<FeedRequest, { kind: 'probe' }>): SyncRequest {
+  switch (request.kind) {
+    case 'get-spi': {
+      const address = (host: { readonly address: IpAddress }): IpAddress => host.address;
+      return {
+        kind: 'reserve-spi',
+        protocol: request.protocol,
+        source: address(request.source),
+        destination: address(request.destination),
+      };
+    }
+    case 'add-sa':
+      return { kind: 'add-sa', sa: toSecurityAssociation(request.sa) };
+    case 'update-sa':
+      return { kind: 'update-sa', id: toSaId(request.id), move: toSaMove(request) };
+    case 'add-policy':
+      return { kind: 'add-policy', user: toPolicyUser(request.policy) };
+    default:
+      return assertNever(request, 'request');
+  }
+}
+
+/** Translates what charon's plugin says into the engine's terms; nothing waits here. */
+export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
+  const { engine, charonInstanceId, probe, onSnapshot, logger } = options;
+
+  const answerProbe = async (): Promise<RequestResult> => {
+    try {
+      await probe();
+      return { kind: 'ok' };
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      return { kind: 'try-again', reason: error.message };
+    }
+  };
+
+  return {
+    onSnapshot(snapshot: FeedSnapshot): void {
+      engine.replaceDesired(
+        {
+          sas: snapshot.sas.map(toSecurityAssociation),
+          policyUsers: snapshot.policies.map(toPolicyUser),
+        },
+        charonInstanceId,
+      );
+      logger.info(
+        { sas: snapshot.sas.length, policies: snapshot.policies.length, charonInstanceId },
+        'snapshot of charon received',
+      );
+      onSnapshot();
+    },
+
+    onChange(change: FeedChange): void {
+      logger.debug({ change: describe(change) }, 'charon changed');
+      switch (change.kind) {
+        case 'add-policy':
+          engine.change({ kind: 'add-policy', user: toPolicyUser(change.policy) });
+          return;
+        case 'del-sa':
+          engine.change({ kind: 'delete-sa', id: toSaId(change.id) });
+          return;
+        case 'del-policy':
+          engine.change({ kind: 'delete-policy', user: toPolicyUser(change.policy) });
+          return;
+        case 'flush-sas':
+        case 'flush-policies':
+          engine.change({ kind: change.kind });
+          return;
+        case 'add-sa':
+          // The plugin has no SA that nobody answered for.
+          throw new AgentError('an SA was announced that does not await an answer', { code: 'malformed' });
+        default:
+          assertNever(change, 'change');
+      }
+    },
+
+    onRequest(request: FeedRequest): RequestResult | Promise<RequestResult> {
+      if (request.kind === 'probe') return answerProbe();
+      let translated: SyncRequest;
+      try {
+        translated = toSyncRequest(request);
+      } catch (error) {
+        // Charon asked for something that cannot be expressed: its own request fails, nothing else.
+        const reason = errorMessage(error);
+        logger.warn({ request: request.kind, reason }, 'request refused');
+        return { kind: 'refused', reason };
+      }
+      logger.debug({ request: describeRequest(translated) }, 'charon asks');
+      return engine.handle(translated).then(toResult);
+    },
+  };
+}
+
+function describe(change: FeedChange): string {
+  switch (change.kind) {
+    case 'del-sa':
+      return `delete ${saKey(toSaId(change.id))}`;
+    case 'add-policy':
+    case 'del-policy':
+      return `${change.kind} ${change.policy.direction} ${change.policy.type}`;
+    default:
+      return change.kind;
+  }
+}
+
+function describeSa(sa: SecurityAssociation): string {
+  return `add ${saKey(sa.id)}`;
+}
+
+function describeUser(user: PolicyUser): string {
+  return `add ${user.id.direction} policy (${user.action.kind})`;
+}
+
+function describeRequest(request: SyncRequest): string {
+  switch (request.kind) {
+    case 'reserve-spi':
+      return 'reserve an SPI';
+    case 'add-sa':
+      return describeSa(request.sa);
+    case 'update-sa':
+      return `update ${saKey(request.id)}`;
+    case 'add-policy':
+      return describeUser(request.user);
+    default:
+      return assertNever(request, 'request');
+  }
+}

@@ -1,0 +1,66 @@
+import type { KeyfeedConnection, PolicyUsageEntry, UsageEntry } from '../keyfeed/index.ts';
+import type { DataplaneEvent, Usage } from '../sync/index.ts';
+import { assertNever } from '../util/index.ts';
+
+/** Brings charon's plugin the counters that it answers query_sa and query_policy from. */
+export function feedUsage(
+  connection: Pick<KeyfeedConnection, 'usage' | 'policyUsage'>,
+  { usages, policies }: Usage,
+): void {
+  const sas = usages.map(
+    ({ id, counters }): UsageEntry => ({
+      protocol: id.protocol,
+      direction: id.direction,
+      spi: id.spi,
+      destination: id.destination,
+      bytes: counters.bytes,
+      packets: counters.packets,
+      idleMs: counters.idleMs,
+    }),
+  );
+  if (sas.length > 0) connection.usage(sas);
+  const used = policies.map(
+    ({ policy: { id }, idleMs }): PolicyUsageEntry => ({
+      direction: id.direction,
+      source: id.source,
+      destination: id.destination,
+      idleMs,
+    }),
+  );
+  if (used.length > 0) connection.policyUsage(used);
+}
+
+/** Tells charon what only the dataplane notices. */
+export function feedEvent(
+  connection: Pick<KeyfeedConnection, 'expire' | 'acquire' | 'mapping'>,
+  event: DataplaneEvent,
+): void {
+  switch (event.kind) {
+    case 'expire':
+      connection.expire({
+        protocol: event.id.protocol,
+        spi: event.id.spi,
+        destination: { address: event.id.destination, port: 0 },
+        hard: event.isHard,
+      });
+      return;
+    case 'acquire':
+      connection.acquire({ reqid: event.reqid, source: event.source, destination: event.destination });
+      return;
+    case 'peer-address':
+      connection.mapping({
+        protocol: event.id.protocol,
+        spi: event.id.spi,
+        destination: { address: event.id.destination, port: 0 },
+        newSource: { address: event.address, port: event.port },
+      });
+      return;
+    case 'boot':
+    case 'gap':
+    case 'sequence-overflow':
+      // The engine's: it asks for a rekey, or looks again.
+      return;
+    default:
+      assertNever(event, 'dataplane event');
+  }
+}

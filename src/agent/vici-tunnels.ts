@@ -1,0 +1,60 @@
+import { type Spi, toSpi } from '../sad/index.ts';
+import type { CallOptions, ChildSaView, TunnelControl } from '../sync/index.ts';
+import { AgentError } from '../util/index.ts';
+import type { ChildSa, IkeSa, ViciClient } from '../vici/index.ts';
+
+/** charon prints 0 for an SPI it does not have yet. */
+function toOptionalSpi(spi: number | undefined): Spi | undefined {
+  return spi === undefined || spi === 0 ? undefined : toSpi(spi);
+}
+
+function toView(ike: IkeSa, child: ChildSa): ChildSaView {
+  return {
+    name: child.name,
+    childId: String(child.uniqueId),
+    ikeId: String(ike.uniqueId),
+    state: child.state,
+    protocol: child.installed?.protocol === 'AH' ? 'ah' : 'esp',
+    inboundSpi: toOptionalSpi(child.installed?.inbound.spi),
+    outboundSpi: toOptionalSpi(child.installed?.outbound.spi),
+  };
+}
+
+/** The ids that name one CHILD_SA; by the child's alone charon searches every IKE_SA. */
+function toFilter(child: ChildSaView): { readonly ikeId: number; readonly childId: number } {
+  return { ikeId: Number(child.ikeId), childId: Number(child.childId) };
+}
+
+/** The engine's commands to charon, over VICI. */
+export class ViciTunnels implements TunnelControl {
+  readonly #client: ViciClient;
+
+  constructor(client: ViciClient) {
+    this.#client = client;
+  }
+
+  async listChildSas({ signal }: CallOptions = {}): Promise<readonly ChildSaView[]> {
+    const children: ChildSaView[] = [];
+    for await (const ike of this.#client.listSas({ noblock: true, signal })) {
+      for (const child of ike.children.values()) children.push(toView(ike, child));
+    }
+    return children;
+  }
+
+  async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
+    const outcome = await this.#client.rekey(toFilter(child), { signal });
+    if (outcome.kind === 'failed') throw refused('rekey', child, outcome.reason);
+  }
+
+  async terminateChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
+    const outcome = await this.#client.terminate(toFilter(child), { signal });
+    if (outcome.kind === 'failed') throw refused('terminate', child, outcome.reason);
+  }
+}
+
+function refused(what: string, child: ChildSaView, reason: string): AgentError {
+  return new AgentError(`charon did not ${what} CHILD_SA ${child.name}{${child.childId}}: ${reason}`, {
+    code: 'refused',
+    retryable: true,
+  });
+}
