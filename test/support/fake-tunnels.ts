@@ -1,0 +1,25 @@
+import type { ChildSaView, TunnelControl } from '../../src/sync/index.ts';
+import { AgentError } from '../../src/util/index.ts';
+
+/** charon's ear: lists what a test says and notes the commands. */
+export class FakeTunnels implements TunnelControl {
+  children: readonly ChildSaView[] = [];
+  readonly rekeyed: string[] = [];
+  readonly terminated: string[] = [];
+  listings = 0;
+  isDown = false;
+
+  readonly listChildSas = async (): Promise<readonly ChildSaView[]> => {
+    if (this.isDown) throw new AgentError('no VICI', { code: 'unavailable', retryable: true });
+    this.listings += 1;
+    return this.children;
+  };
+
+  readonly rekeyChildSa = async ({ childId }: ChildSaView): Promise<void> => {
+    this.rekeyed.push(childId);
+  };
+
+  readonly terminateChildSa = async ({ childId }: ChildSaView): Promise<void> => {
+    this.terminated.push(childId);
+  };
+}
