@@ -55,10 +55,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     applyDeadlineMs: APPLY_DEADLINE_MS,
     auditIntervalMs: config.auditIntervalMs,
     usageIntervalMs: config.usageIntervalMs,
-    onReadiness: (readiness) => {
-      logger.info({ readiness: readiness.kind }, 'readiness changed');
-      charon.readiness(readiness);
-    },
+    onReadiness: (readiness) => charon.readiness(readiness),
     onUsage: (usage) => charon.usage(usage),
   });
   const charon = new CharonLink({
