@@ -31,7 +31,6 @@ fi
 build() {
   build_name=$1 build_output=$2 build_script=$3 build_version=$4
   shift 4
-  [ $# -gt 0 ] && [ -f "$build_script" ] || return 0
   key=$build_version-$(digest "$build_script" "$@")
   is_current "$build_name" "$build_output" "$key" && return
   run_step "$build_name" "build/logs/$build_name.log" sh "$build_script"
@@ -39,11 +38,11 @@ build() {
 }
 
 build native-addon build/native/lagopus_native.node scripts/build-native.sh \
-  "$(node -v)" $(find native -name '*.[ch]' 2>/dev/null | sort)
+  "$(node -v)" $(find native -name '*.[ch]' | sort)
 
 build charon-plugin build/charon-plugin/libstrongswan-kernel-lagopus.so scripts/build-charon-plugin.sh \
   "$(dpkg-query -W -f '${Version}' libstrongswan)" \
-  $(find charon-plugin -name '*.[ch]' 2>/dev/null | sort)
+  $(find charon-plugin -name '*.[ch]' | sort)
 
 build test-tools build/test-tools/packet-counter scripts/build-test-tools.sh \
   "$(dpkg-query -W -f '${Version}' strongswan-swanctl)" $(find test/support -name '*.c' | sort)
