@@ -3,17 +3,14 @@
 #include "kernel_lagopus_feed.h"
 #include "kernel_lagopus_connection.h"
 #include "kernel_lagopus_messages.h"
-#include "kernel_lagopus_socket.h"
+#include "kernel_lagopus_server.h"
 
 #include <daemon.h>
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <threading/thread.h>
 #include <unistd.h>
 
 #define DEFAULT_SOCKET "/run/charon.lagopus"
@@ -31,9 +28,8 @@
 /** How long an agent has for its AGENT_HELLO, in s */
 #define HELLO_TIMEOUT 5
 
-/** How often a refused probe and a failed listen() are tried again, in s */
+/** How soon a refused probe is repeated, in s */
 #define PROBE_INTERVAL 1
-#define LISTEN_INTERVAL 5
 
 /** Length of the instance id */
 #define INSTANCE_LEN 16
@@ -44,9 +40,13 @@ typedef struct private_kernel_lagopus_feed_t private_kernel_lagopus_feed_t;
  * State of the connection
  */
 typedef enum {
+	/** there is none, or none that is of use */
 	STATE_DOWN,
+	/** it is the agent's turn to say hello */
 	STATE_HELLO,
+	/** the agent knows the tables */
 	STATE_SYNCED,
+	/** requests can be answered */
 	STATE_READY,
 } state_t;
 
@@ -61,6 +61,11 @@ struct private_kernel_lagopus_feed_t {
 	kernel_lagopus_feed_t public;
 
 	/**
+	 * Where the server finds us
+	 */
+	server_handler_t server_handler;
+
+	/**
 	 * Mutex of the tables, guards this object as well
 	 */
 	mutex_t *mutex;
@@ -71,24 +76,9 @@ struct private_kernel_lagopus_feed_t {
 	feed_handler_t *handler;
 
 	/**
-	 * Socket we listen on, only the thread uses it
+	 * Thread for the socket
 	 */
-	listening_socket_t socket;
-
-	/**
-	 * Thread doing all the reading, and the writing workers can't
-	 */
-	thread_t *thread;
-
-	/**
-	 * Wakes the thread
-	 */
-	int event;
-
-	/**
-	 * TRUE to end the thread
-	 */
-	bool stopped;
+	server_t *server;
 
 	/**
 	 * Identity of this charon
@@ -101,8 +91,8 @@ struct private_kernel_lagopus_feed_t {
 	uint64_t seq;
 
 	/**
-	 * Connection to the agent, NULL if there is none; only the thread
-	 * creates and destroys it
+	 * Connection to the agent, NULL if there is none; only the server's
+	 * thread creates and destroys it
 	 */
 	connection_t *connection;
 
@@ -112,7 +102,7 @@ struct private_kernel_lagopus_feed_t {
 	state_t state;
 
 	/**
-	 * Why a worker found the connection unusable, NULL if it is not
+	 * Why it has to be closed, NULL if it has not
 	 */
 	const char *broken;
 
@@ -127,16 +117,16 @@ struct private_kernel_lagopus_feed_t {
 	uint64_t probe;
 
 	/**
-	 * When the thread has to do something by itself: give up waiting for
-	 * AGENT_HELLO, probe again (monotonic, in s; 0 if never)
+	 * When to give up waiting for AGENT_HELLO, and when to probe again
+	 * (monotonic, in s; 0 if never)
 	 */
 	time_t hello_timeout;
 	time_t probe_time;
 
 	/**
-	 * Requests that are waited for (feed_request_t*)
+	 * Requests that are waited for
 	 */
-	linked_list_t *requests;
+	requests_t *requests;
 
 	/**
 	 * Configured deadline, and the one in force for this agent, in ms
@@ -156,19 +146,6 @@ struct private_kernel_lagopus_feed_t {
 };
 
 /**
- * Wake the thread
- */
-static void wake(private_kernel_lagopus_feed_t *this)
-{
-	uint64_t one = 1;
-
-	while (write(this->event, &one, sizeof(one)) == -1 && errno == EINTR)
-	{
-		continue;
-	}
-}
-
-/**
  * Send a frame if the connection is usable, mutex held
  */
 static void transmit(private_kernel_lagopus_feed_t *this, chunk_t frame,
@@ -180,14 +157,14 @@ static void transmit(private_kernel_lagopus_feed_t *this, chunk_t frame,
 		return;
 	}
 	if (!this->connection->send(this->connection, frame, limited))
-	{	/* closing it is up to the thread, but it is of no use any more */
-		this->broken = "it reads too slowly or is gone";
+	{	/* closing it is up to the server's thread */
+		this->broken = "it is gone, or reads too slowly";
 		this->state = STATE_DOWN;
-		wake(this);
+		this->server->wake(this->server);
 	}
 	else if (this->connection->is_writing(this->connection))
 	{
-		wake(this);
+		this->server->wake(this->server);
 	}
 }
 
@@ -226,7 +203,7 @@ static void send_probe(private_kernel_lagopus_feed_t *this)
 
 /**
  * How long a request may wait: beyond half of the workers only for as long as
- * it takes a healthy agent to get through a burst
+ * it takes a healthy agent to get through a burst, 0 for not at all
  */
 static uint32_t get_timeout(private_kernel_lagopus_feed_t *this)
 {
@@ -240,87 +217,51 @@ static uint32_t get_timeout(private_kernel_lagopus_feed_t *this)
 	return min(this->deadline, this->burst_wait);
 }
 
-/**
- * Fail a request nobody was asked for
- */
-static call_t fail_call(feed_request_t *request, const char *reason)
-{
-	snprintf(request->reason, sizeof(request->reason), "%s", reason);
-	return CALL_NO_AGENT;
-}
-
 METHOD(kernel_lagopus_feed_t, call, call_t,
 	private_kernel_lagopus_feed_t *this, feed_request_t *request,
 	chunk_t frame)
 {
-	timeval_t until, wait;
 	uint32_t timeout = get_timeout(this);
+	const char *reason = NULL;
+	call_t outcome;
 
-	if (!is_ready(this) || !timeout)
+	if (this->state != STATE_READY)
+	{
+		reason = "no agent is ready";
+	}
+	else if (this->suspended)
+	{
+		reason = "the agent does not answer";
+	}
+	else if (!timeout)
+	{
+		reason = "too many requests wait for the agent";
+	}
+	if (reason)
 	{
 		chunk_clear(&frame);
-		return fail_call(request, this->suspended ?
-							"the agent does not answer" : !timeout ?
-							"too many requests wait for the agent" :
-							"no agent is ready");
+		return request_fail(request, reason);
 	}
-	request->condvar = condvar_create(CONDVAR_TYPE_DEFAULT);
-	this->requests->insert_last(this->requests, request);
 	transmit(this, frame, TRUE);
-
-	time_monotonic(&until);
-	wait.tv_sec = timeout / 1000;
-	wait.tv_usec = timeout % 1000 * 1000;
-	timeradd(&until, &wait, &until);
-	while (!request->done)
+	if (this->broken)
 	{
-		if (request->condvar->timed_wait_abs(request->condvar, this->mutex,
-											 until))
-		{
-			break;
-		}
+		return request_fail(request, this->broken);
 	}
-	this->requests->remove(this->requests, request, NULL);
-	request->condvar->destroy(request->condvar);
-	if (request->done)
-	{
-		return request->outcome;
-	}
-	snprintf(request->reason, sizeof(request->reason), "no answer within "
-			 "%u ms", timeout);
-	if (timeout == this->deadline && !this->suspended)
+	outcome = this->requests->wait(this->requests, request, timeout);
+	if (outcome == CALL_UNKNOWN && timeout == this->deadline &&
+		!this->suspended)
 	{
 		this->suspended = TRUE;
 		send_probe(this);
 	}
-	return CALL_UNKNOWN;
-}
-
-/**
- * Complete all requests, they won't be answered any more; mutex held
- */
-static void fail_requests(private_kernel_lagopus_feed_t *this)
-{
-	enumerator_t *enumerator;
-	feed_request_t *request;
-
-	enumerator = this->requests->create_enumerator(this->requests);
-	while (enumerator->enumerate(enumerator, &request))
-	{
-		if (!request->done)
-		{
-			request->done = TRUE;
-			request->outcome = fail_call(request, "the agent is gone");
-			request->condvar->signal(request->condvar);
-		}
-	}
-	enumerator->destroy(enumerator);
+	return outcome;
 }
 
 /**
  * Close the connection
  *
- * @param code		code of an ERROR to send before, or CODE_OK
+ * @param code		code of an ERROR to send before, CODE_OK for none
+ * @param reason	why
  */
 static void disconnect(private_kernel_lagopus_feed_t *this, feed_code_t code,
 					   const char *reason)
@@ -339,8 +280,23 @@ static void disconnect(private_kernel_lagopus_feed_t *this, feed_code_t code,
 	this->suspended = FALSE;
 	this->probe = 0;
 	this->probe_time = this->hello_timeout = 0;
-	fail_requests(this);
+	this->requests->abandon(this->requests);
 	this->mutex->unlock(this->mutex);
+}
+
+/**
+ * Enter a state, mutex held; a connection that has to be closed stays DOWN
+ *
+ * @return			TRUE if the state changed
+ */
+static bool enter(private_kernel_lagopus_feed_t *this, state_t state)
+{
+	if (this->broken || this->state == state)
+	{
+		return FALSE;
+	}
+	this->state = state;
+	return TRUE;
 }
 
 /**
@@ -362,11 +318,8 @@ static void send_snapshot(private_kernel_lagopus_feed_t *this)
 		free(frame);
 	}
 	transmit(this, message_snapshot_end(this->seq, count), FALSE);
-	if (!this->broken)
-	{
-		this->state = STATE_SYNCED;
-		this->hello_timeout = 0;
-	}
+	this->hello_timeout = 0;
+	enter(this, STATE_SYNCED);
 	this->mutex->unlock(this->mutex);
 	frames->destroy(frames);
 
@@ -376,7 +329,7 @@ static void send_snapshot(private_kernel_lagopus_feed_t *this)
 /**
  * Handle AGENT_HELLO
  *
- * @return			FALSE if the connection is closed
+ * @return			FALSE if the connection was closed
  */
 static bool process_hello(private_kernel_lagopus_feed_t *this,
 						  feed_message_t *message)
@@ -387,8 +340,8 @@ static bool process_hello(private_kernel_lagopus_feed_t *this,
 	message_get_text(message, TAG_SERVER, server, sizeof(server));
 	if (version != FEED_VERSION)
 	{
-		snprintf(reason, sizeof(reason), "version %u is not supported, "
-				 "%u is", version, FEED_VERSION);
+		snprintf(reason, sizeof(reason), "version %u is not supported, %u is",
+				 version, FEED_VERSION);
 		disconnect(this, CODE_VERSION, reason);
 		return FALSE;
 	}
@@ -400,12 +353,12 @@ static bool process_hello(private_kernel_lagopus_feed_t *this,
 /**
  * Handle READY
  *
- * @return			FALSE if the connection is closed
+ * @return			FALSE if the connection was closed
  */
 static bool process_ready(private_kernel_lagopus_feed_t *this,
 						  feed_message_t *message)
 {
-	char interface[IFNAMSIZ] = "";
+	char interface[IFNAMSIZ];
 	uint64_t latency_ms;
 	bool changed;
 
@@ -419,19 +372,15 @@ static bool process_ready(private_kernel_lagopus_feed_t *this,
 	latency_ms = message_get_uint(message, TAG_ACK_LATENCY_US) / 1000;
 
 	this->mutex->lock(this->mutex);
-	changed = this->state == STATE_SYNCED;
-	if (!this->broken)
-	{
-		this->state = STATE_READY;
-	}
+	changed = enter(this, STATE_READY);
 	this->deadline = min(max(this->configured_deadline, 3 * latency_ms),
 						 MAX_DEADLINE);
 	this->mutex->unlock(this->mutex);
 
 	if (changed)
 	{
-		DBG1(DBG_KNL, "agent is ready%s%s", interface[0] ? ", routes go to " :
-			 ", it needs no routes", interface);
+		DBG1(DBG_KNL, "agent is ready%s%s", interface[0] ? ", routes go to "
+			 : ", it needs no routes", interface);
 	}
 	this->handler->ready(this->handler, interface[0] ? interface : NULL);
 	return TRUE;
@@ -447,85 +396,49 @@ static void process_not_ready(private_kernel_lagopus_feed_t *this,
 
 	message_get_text(message, TAG_REASON, reason, sizeof(reason));
 	this->mutex->lock(this->mutex);
-	if (!this->broken)
-	{
-		this->state = STATE_SYNCED;
-	}
+	enter(this, STATE_SYNCED);
 	this->mutex->unlock(this->mutex);
 	DBG1(DBG_KNL, "agent is not ready: %s", reason);
 }
 
 /**
  * Handle the answer to a probe, mutex held
+ *
+ * @return			TRUE if requests are sent again
  */
-static void process_probe(private_kernel_lagopus_feed_t *this, feed_code_t code)
+static bool process_probe(private_kernel_lagopus_feed_t *this, feed_code_t code)
 {
 	this->probe = 0;
 	if (code == CODE_OK)
 	{
 		this->suspended = FALSE;
+		return TRUE;
 	}
-	else
-	{
-		this->probe_time = time_monotonic(NULL) + PROBE_INTERVAL;
-	}
-}
-
-/**
- * Hand the answer to the worker that waits for it, mutex held
- */
-static void process_answer(private_kernel_lagopus_feed_t *this,
-						   feed_request_t *request, feed_message_t *message)
-{
-	request->done = TRUE;
-	request->spi = message_get_spi(message, TAG_SPI);
-	if (message_get_uint(message, TAG_CODE) == CODE_OK)
-	{
-		request->outcome = CALL_OK;
-		if (request->commit)
-		{
-			request->commit(request->data);
-		}
-	}
-	else
-	{
-		request->outcome = CALL_REFUSED;
-		message_get_text(message, TAG_REASON, request->reason,
-						 sizeof(request->reason));
-	}
-	request->condvar->signal(request->condvar);
+	this->probe_time = time_monotonic(NULL) + PROBE_INTERVAL;
+	return FALSE;
 }
 
 /**
  * Handle RESULT
  *
- * @return			FALSE if the connection is closed
+ * @return			FALSE if the connection was closed
  */
 static bool process_result(private_kernel_lagopus_feed_t *this,
 						   feed_message_t *message)
 {
-	enumerator_t *enumerator;
-	feed_request_t *request;
 	uint64_t seq = message_get_uint(message, TAG_SEQ);
 	bool valid, recovered = FALSE;
 
 	this->mutex->lock(this->mutex);
 	valid = seq && seq <= this->seq;
-	if (seq && seq == this->probe)
+	if (valid && seq == this->probe)
 	{
-		process_probe(this, message_get_uint(message, TAG_CODE));
-		recovered = !this->suspended;
+		recovered = process_probe(this, message_get_uint(message, TAG_CODE));
 	}
-	enumerator = this->requests->create_enumerator(this->requests);
-	while (enumerator->enumerate(enumerator, &request))
+	else
 	{
-		if (request->seq == seq && !request->done)
-		{
-			process_answer(this, request, message);
-			break;
-		}
+		this->requests->answer(this->requests, message);
 	}
-	enumerator->destroy(enumerator);
 	this->mutex->unlock(this->mutex);
 
 	if (recovered)
@@ -542,20 +455,26 @@ static bool process_result(private_kernel_lagopus_feed_t *this,
 /**
  * Handle a message
  *
- * @return			FALSE if the connection is closed
+ * @return			FALSE if the connection was closed
  */
-static bool process(private_kernel_lagopus_feed_t *this, feed_message_t *message)
+static bool process(private_kernel_lagopus_feed_t *this,
+					feed_message_t *message)
 {
-	/* only this thread leaves these states, but for workers that find the
-	 * connection broken: what the agent still says is ignored then */
-	if (this->broken)
-	{
+	bool broken, expects_hello;
+
+	this->mutex->lock(this->mutex);
+	broken = this->broken != NULL;
+	expects_hello = this->state == STATE_HELLO;
+	this->mutex->unlock(this->mutex);
+
+	if (broken)
+	{	/* what it says does not matter any more */
 		return TRUE;
 	}
-	if ((message->type == MSG_AGENT_HELLO) != (this->state == STATE_HELLO))
+	if ((message->type == MSG_AGENT_HELLO) != expects_hello)
 	{
-		disconnect(this, CODE_MALFORMED, "AGENT_HELLO has to come first, "
-				   "and only once");
+		disconnect(this, CODE_MALFORMED, "AGENT_HELLO has to come first, and "
+				   "only once");
 		return FALSE;
 	}
 	switch (message->type)
@@ -580,8 +499,8 @@ static bool process(private_kernel_lagopus_feed_t *this, feed_message_t *message
  */
 static void read_agent(private_kernel_lagopus_feed_t *this)
 {
-	reader_error_t error;
 	feed_message_t message;
+	reader_error_t error;
 	char reason[128];
 	bool connected;
 
@@ -595,20 +514,102 @@ static void read_agent(private_kernel_lagopus_feed_t *this)
 				{
 					return;
 				}
-				continue;
+				break;
 			case RECEIVED_MALFORMED:
 				snprintf(reason, sizeof(reason), "malformed frame, %s at "
 						 "offset %zu", error.what, error.offset);
 				disconnect(this, CODE_MALFORMED, reason);
 				return;
 			case RECEIVED_NOTHING:
-				break;
+				if (!connected)
+				{
+					disconnect(this, CODE_OK, "closed by agent");
+				}
+				return;
 		}
-		break;
 	}
-	if (!connected)
+}
+
+/**
+ * Write what is queued, and do what is due by time
+ *
+ * @param events	poll() events of the connection
+ * @return			why the connection has to be closed, NULL if it has not
+ */
+static const char *run_timers(private_kernel_lagopus_feed_t *this, short events)
+{
+	time_t now = time_monotonic(NULL);
+	const char *reason;
+
+	this->mutex->lock(this->mutex);
+	if (events & POLLOUT && !this->broken &&
+		!this->connection->flush(this->connection))
 	{
-		disconnect(this, CODE_OK, "closed by agent");
+		this->broken = "it is gone";
+	}
+	if (this->hello_timeout && this->hello_timeout <= now)
+	{
+		this->broken = "no AGENT_HELLO in time";
+	}
+	if (this->probe_time && this->probe_time <= now)
+	{
+		send_probe(this);
+	}
+	reason = this->broken;
+	this->mutex->unlock(this->mutex);
+	return reason;
+}
+
+/**
+ * Get the feed a server belongs to
+ */
+static private_kernel_lagopus_feed_t *get_feed(server_handler_t *handler)
+{
+	return (private_kernel_lagopus_feed_t*)((char*)handler -
+				offsetof(private_kernel_lagopus_feed_t, server_handler));
+}
+
+/**
+ * Implementation of server_handler_t.get_events
+ */
+static bool get_events(server_handler_t *handler, int *fd, short *events)
+{
+	private_kernel_lagopus_feed_t *this = get_feed(handler);
+	bool timers;
+
+	this->mutex->lock(this->mutex);
+	if (this->connection)
+	{
+		*fd = this->connection->get_fd(this->connection);
+		if (this->connection->is_writing(this->connection))
+		{
+			*events = POLLOUT;
+		}
+	}
+	timers = this->hello_timeout || this->probe_time;
+	this->mutex->unlock(this->mutex);
+	return timers;
+}
+
+/**
+ * Implementation of server_handler_t.handle
+ */
+static void handle(server_handler_t *handler, short events)
+{
+	private_kernel_lagopus_feed_t *this = get_feed(handler);
+	const char *reason;
+
+	if (events & ~POLLOUT)
+	{
+		read_agent(this);
+	}
+	if (this->connection)
+	{
+		reason = run_timers(this, events);
+		if (reason)
+		{
+			disconnect(this, CODE_OK, reason);
+		}
 	}
 }
 
@@ -629,18 +630,12 @@ static void reject(int fd, feed_code_t code, const char *reason)
 }
 
 /**
- * Accept an agent
+ * Implementation of server_handler_t.accept
  */
-static void accept_agent(private_kernel_lagopus_feed_t *this)
+static void accept_agent(server_handler_t *handler, int fd, uid_t uid)
 {
-	uid_t uid;
-	int fd;
+	private_kernel_lagopus_feed_t *this = get_feed(handler);
 
-	fd = listening_socket_accept(&this->socket, &uid);
-	if (fd == -1)
-	{
-		return;
-	}
 	if (uid != 0 && uid != geteuid())
 	{
 		reject(fd, CODE_REFUSED, "user is not permitted");
@@ -661,169 +656,16 @@ static void accept_agent(private_kernel_lagopus_feed_t *this)
 	this->mutex->unlock(this->mutex);
 }
 
-/**
- * Do what is due by time
- */
-static void run_timers(private_kernel_lagopus_feed_t *this)
-{
-	time_t now = time_monotonic(NULL);
-
-	if (this->connection && this->hello_timeout && this->hello_timeout <= now)
-	{
-		disconnect(this, CODE_MALFORMED, "no AGENT_HELLO in time");
-	}
-	this->mutex->lock(this->mutex);
-	if (this->probe_time && this->probe_time <= now)
-	{
-		send_probe(this);
-	}
-	this->mutex->unlock(this->mutex);
-}
-
-/**
- * Listen, and if that fails try again: no agent can connect meanwhile, which
- * is safe, while handing over to another kernel backend would not be
- */
-static void try_listen(private_kernel_lagopus_feed_t *this, time_t *retry)
-{
-	const char *error;
-	time_t now = time_monotonic(NULL);
-
-	if (this->socket.fd == -1 && *retry <= now)
-	{
-		if (listening_socket_open(&this->socket, &error))
-		{
-			DBG1(DBG_KNL, "waiting for agent at %s", this->socket.path);
-		}
-		else if (!*retry)
-		{
-			DBG1(DBG_KNL, "listening at %s failed: %s, will try again",
-				 this->socket.path, error);
-		}
-		*retry = now + LISTEN_INTERVAL;
-	}
-}
-
-/**
- * Wait for something to happen
- *
- * @param[out] agent	TRUE if there is something to read
- * @param[out] peer		TRUE if there is a connection to accept
- */
-static void wait_for_events(private_kernel_lagopus_feed_t *this, bool *agent,
-							bool *peer)
-{
-	struct pollfd fds[] = {
-		{ .fd = this->event, .events = POLLIN },
-		{ .fd = this->socket.fd, .events = POLLIN },
-		{ .fd = -1, .events = POLLIN },
-	};
-	uint64_t count;
-	bool timer;
-
-	this->mutex->lock(this->mutex);
-	if (this->connection)
-	{
-		fds[2].fd = this->connection->get_fd(this->connection);
-		if (this->connection->is_writing(this->connection))
-		{
-			fds[2].events |= POLLOUT;
-		}
-	}
-	timer = this->probe_time || this->hello_timeout || this->socket.fd == -1;
-	this->mutex->unlock(this->mutex);
-
-	*agent = *peer = FALSE;
-	if (poll(fds, countof(fds), timer ? 1000 : -1) <= 0)
-	{
-		return;
-	}
-	if (fds[0].revents & POLLIN &&
-		read(this->event, &count, sizeof(count)) == -1)
-	{
-		DBG2(DBG_KNL, "reading event failed: %s", strerror(errno));
-	}
-	*agent = (fds[2].revents & ~POLLOUT) != 0;
-	*peer = fds[1].revents != 0;
-	if (fds[2].revents & POLLOUT)
-	{
-		this->mutex->lock(this->mutex);
-		if (!this->broken && !this->connection->flush(this->connection))
-		{
-			this->broken = "it is gone";
-		}
-		this->mutex->unlock(this->mutex);
-	}
-}
-
-/**
- * The thread
- */
-static void *run(private_kernel_lagopus_feed_t *this)
-{
-	time_t retry = 0;
-	bool agent, peer;
-
-	while (TRUE)
-	{
-		try_listen(this, &retry);
-		wait_for_events(this, &agent, &peer);
-		if (this->stopped)
-		{
-			return NULL;
-		}
-		if (agent)
-		{
-			read_agent(this);
-		}
-		if (this->connection && this->broken)
-		{
-			disconnect(this, CODE_OK, this->broken);
-		}
-		if (peer)
-		{
-			accept_agent(this);
-		}
-		run_timers(this);
-	}
-}
-
 METHOD(kernel_lagopus_feed_t, destroy, void,
 	private_kernel_lagopus_feed_t *this)
 {
-	if (this->thread)
-	{
-		this->stopped = TRUE;
-		wake(this);
-		this->thread->join(this->thread);
-	}
+	DESTROY_IF(this->server);
 	if (this->connection)
 	{
 		disconnect(this, CODE_OK, "charon terminates");
 	}
-	listening_socket_close(&this->socket);
-	if (this->event != -1)
-	{
-		close(this->event);
-	}
 	this->requests->destroy(this->requests);
-	free(this->socket.path);
 	free(this);
-}
-
-/**
- * Start the thread, charon's signals are not for it
- */
-static thread_t *start_thread(private_kernel_lagopus_feed_t *this)
-{
-	sigset_t all, old;
-	thread_t *thread;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	thread = thread_create((thread_main_t)run, this);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return thread;
 }
 
 /**
@@ -836,13 +678,13 @@ static char *get_path()
 	path = lib->settings->get_str(lib->settings,
 						"%s.plugins.kernel-lagopus.socket", DEFAULT_SOCKET,
 						lib->ns);
-	return strdup(strpfx(path, "unix://") ? path + strlen("unix://") : path);
+	return strpfx(path, "unix://") ? path + strlen("unix://") : path;
 }
 
 /**
  * Get a number from strongswan.conf
  */
-static u_int get_option(const char *name, u_int def)
+static uint32_t get_option(const char *name, uint32_t def)
 {
 	return lib->settings->get_int(lib->settings,
 						"%s.plugins.kernel-lagopus.%s", def, lib->ns, name);
@@ -864,31 +706,32 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 			.call = _call,
 			.destroy = _destroy,
 		},
+		.server_handler = {
+			.get_events = get_events,
+			.handle = handle,
+			.accept = accept_agent,
+		},
 		.mutex = mutex,
 		.handler = handler,
-		.socket = {
-			.fd = -1,
-			.path = get_path(),
-		},
-		.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.requests = linked_list_create(),
+		.requests = requests_create(mutex),
 		.configured_deadline = min(max(1, get_option("deadline",
 										DEFAULT_DEADLINE)), MAX_DEADLINE),
 		.burst_wait = get_option("burst_wait", DEFAULT_BURST_WAIT),
 		.queue_limit = get_option("queue_limit", DEFAULT_QUEUE_LIMIT),
 	);
 
-	if (this->event == -1 ||
-		getrandom(this->instance, INSTANCE_LEN, 0) != INSTANCE_LEN)
+	if (getrandom(this->instance, INSTANCE_LEN, 0) != INSTANCE_LEN)
 	{
-		DBG1(DBG_KNL, "starting key feed failed: %s", strerror(errno));
 		destroy(this);
 		return NULL;
 	}
-	this->deadline = this->configured_deadline;
-	this->thread = start_thread(this);
-	if (!this->thread)
+	/* its thread uses this object, but not before it knows the server */
+	mutex->lock(mutex);
+	this->server = server_create(get_path(), &this->server_handler);
+	mutex->unlock(mutex);
+	if (!this->server)
 	{
+		DBG1(DBG_KNL, "starting key feed failed: %s", strerror(errno));
 		destroy(this);
 		return NULL;
 	}

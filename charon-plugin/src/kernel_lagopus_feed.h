@@ -22,51 +22,12 @@
 #define KERNEL_LAGOPUS_FEED_H_
 
 #include <collections/linked_list.h>
-#include <threading/condvar.h>
 #include <threading/mutex.h>
 
-#include "kernel_lagopus_reader.h"
+#include "kernel_lagopus_requests.h"
 
 typedef struct kernel_lagopus_feed_t kernel_lagopus_feed_t;
 typedef struct feed_handler_t feed_handler_t;
-typedef struct feed_request_t feed_request_t;
-
-/**
- * What came of a request
- */
-typedef enum {
-	/** the agent did it */
-	CALL_OK,
-	/** the agent did not do it */
-	CALL_REFUSED,
-	/** nobody was asked, or nobody is left who remembers */
-	CALL_NO_AGENT,
-	/** no answer in time: it may still be done, and has to be undone */
-	CALL_UNKNOWN,
-} call_t;
-
-/**
- * A request a worker waits for, usually on its stack.
- */
-struct feed_request_t {
-	/** number of the message, set by the caller */
-	uint64_t seq;
-	/** called with the mutex held as soon as the agent says OK, and before
-	 * anything else can happen; optional */
-	void (*commit)(void *data);
-	/** its argument */
-	void *data;
-	/** SPI the agent returned in network order, 0 if none */
-	uint32_t spi;
-	/** why it failed, for logs */
-	char reason[256];
-
-	/** what came of it, once done (internal) */
-	bool done;
-	call_t outcome;
-	/** wakes the worker (internal) */
-	condvar_t *condvar;
-};
 
 /**
  * What the feed needs to know, and what it tells.
@@ -120,7 +81,7 @@ struct kernel_lagopus_feed_t {
 
 	/**
 	 * Send a request and wait for its answer, the mutex is released
-	 * meanwhile.
+	 * meanwhile. Fails at once if nobody could answer.
 	 *
 	 * @param request	request, numbered as the frame is
 	 * @param frame		frame, gets owned and wiped
