@@ -1,7 +1,7 @@
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import {
-  type AcquireWriterResponse,
   AcquireWriterRequest,
+  type AcquireWriterResponse,
   ApplyRequest,
   type ApplyResponse,
   type GetCapabilitiesResponse,
@@ -42,7 +42,9 @@ export class ContractClient implements Disposable {
 
   async acquire(): Promise<void> {
     const request = AcquireWriterRequest.create({ ownerId: this.owner });
-    const response = await answer<AcquireWriterResponse>((callback) => this.grpc.acquireWriter(request, callback));
+    const response = await answer<AcquireWriterResponse>((callback) =>
+      this.grpc.acquireWriter(request, callback),
+    );
     this.epoch = response.epoch;
   }
 
@@ -62,7 +64,8 @@ export class ContractClient implements Disposable {
   async one(operation: Operation): Promise<OperationResult> {
     const { results } = await this.apply(operation);
     const [result] = results;
-    if (result === undefined || results.length !== 1) throw new Error(`${results.length} results for 1 operation`);
+    if (result === undefined || results.length !== 1)
+      throw new Error(`${results.length} results for 1 operation`);
     return result;
   }
 
@@ -82,7 +85,8 @@ export class ContractClient implements Disposable {
 
   async policies(): Promise<readonly PolicyState[]> {
     const all: PolicyState[] = [];
-    for await (const chunk of this.grpc.listPolicies(ListPoliciesRequest.create({}))) all.push(...chunk.policies);
+    for await (const chunk of this.grpc.listPolicies(ListPoliciesRequest.create({})))
+      all.push(...chunk.policies);
     return all;
   }
 

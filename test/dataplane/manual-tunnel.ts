@@ -2,9 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { Direction } from '../../src/proto/index.ts';
 import { DataplaneProcess, type Lab, type Site } from '../support/index.ts';
 import { ContractClient } from './contract-client.ts';
-import { addSa, gcm128, putPolicy, type Suite, sampleSa, samplePolicy, selector } from './samples.ts';
+import { addSa, gcm128, putPolicy, type Suite, samplePolicy, sampleSa, selector } from './samples.ts';
 
-export type ManualEnd = { readonly site: Site; readonly dataplane: DataplaneProcess; readonly client: ContractClient };
+export type ManualEnd = {
+  readonly site: Site;
+  readonly dataplane: DataplaneProcess;
+  readonly client: ContractClient;
+};
 
 export type ManualTunnelOptions = {
   readonly suite?: Suite;
@@ -53,7 +57,15 @@ export class ManualTunnel implements Disposable {
   /** Routes the other site's network into the TUN device. */
   async route(): Promise<void> {
     for (const [here, there] of this.#directions()) {
-      await here.site.namespace.ip('route', 'add', there.site.innerNet, 'dev', 'ipsec0', 'src', here.site.inner);
+      await here.site.namespace.ip(
+        'route',
+        'add',
+        there.site.innerNet,
+        'dev',
+        'ipsec0',
+        'src',
+        here.site.inner,
+      );
     }
   }
 
@@ -76,7 +88,14 @@ export class ManualTunnel implements Disposable {
       const selectors = { source: selector(from.site.innerNet), destination: selector(to.site.innerNet) };
       await to.client.must(
         addSa(sampleSa({ ...common, direction: Direction.DIRECTION_INBOUND })),
-        putPolicy(samplePolicy({ ...selectors, direction: Direction.DIRECTION_INBOUND, spi: common.spi, peer: to.site.outer })),
+        putPolicy(
+          samplePolicy({
+            ...selectors,
+            direction: Direction.DIRECTION_INBOUND,
+            spi: common.spi,
+            peer: to.site.outer,
+          }),
+        ),
       );
       await from.client.must(
         addSa(sampleSa({ ...common, direction: Direction.DIRECTION_OUTBOUND })),

@@ -35,10 +35,34 @@ export const gcm128: Suite = {
 export const suites: readonly Suite[] = [
   gcm128,
   { ...gcm128, name: 'AES-GCM-256', encryptionKeyBytes: 36 },
-  { name: 'AES-CBC-128 HMAC-SHA2-256-128', encryption: 12, encryptionKeyBytes: 16, integrity: 12, integrityKeyBytes: 32 },
-  { name: 'AES-CBC-256 HMAC-SHA2-256-128', encryption: 12, encryptionKeyBytes: 32, integrity: 12, integrityKeyBytes: 32 },
-  { name: 'AES-CBC-128 HMAC-SHA1-96', encryption: 12, encryptionKeyBytes: 16, integrity: 2, integrityKeyBytes: 20 },
-  { name: 'AES-CBC-256 HMAC-SHA1-96', encryption: 12, encryptionKeyBytes: 32, integrity: 2, integrityKeyBytes: 20 },
+  {
+    name: 'AES-CBC-128 HMAC-SHA2-256-128',
+    encryption: 12,
+    encryptionKeyBytes: 16,
+    integrity: 12,
+    integrityKeyBytes: 32,
+  },
+  {
+    name: 'AES-CBC-256 HMAC-SHA2-256-128',
+    encryption: 12,
+    encryptionKeyBytes: 32,
+    integrity: 12,
+    integrityKeyBytes: 32,
+  },
+  {
+    name: 'AES-CBC-128 HMAC-SHA1-96',
+    encryption: 12,
+    encryptionKeyBytes: 16,
+    integrity: 2,
+    integrityKeyBytes: 20,
+  },
+  {
+    name: 'AES-CBC-256 HMAC-SHA1-96',
+    encryption: 12,
+    encryptionKeyBytes: 32,
+    integrity: 2,
+    integrityKeyBytes: 20,
+  },
 ];
 
 export function address(text: string): IpAddress {

@@ -19,7 +19,12 @@ describe('two dataplanes with SAs installed by hand', () => {
         await using back = await PacketFlow.start({ ...common, from: right, to: left, stream: 2 });
         for (const report of [await there.finish(), await back.finish()]) {
           assert.deepEqual(
-            { sent: report.sent, lost: report.lost, duplicates: report.duplicates, reordered: report.reordered },
+            {
+              sent: report.sent,
+              lost: report.lost,
+              duplicates: report.duplicates,
+              reordered: report.reordered,
+            },
             { sent: 1_000, lost: 0, duplicates: 0, reordered: 0 },
           );
         }
