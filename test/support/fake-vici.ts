@@ -21,6 +21,9 @@ export type FakeReply =
 
 export type FakeCommand = (args: ViciSection) => FakeReply | Promise<FakeReply>;
 
+/** charon lets no more connections wait: connect() gives EAGAIN. */
+const CHARON_BACKLOG = 3;
+
 /** charon's VICI without charon, on a real unix socket: commands are functions. */
 export class FakeVici implements AsyncDisposable {
   /** Every command it was asked, in order. */
@@ -51,7 +54,7 @@ export class FakeVici implements AsyncDisposable {
   ): Promise<FakeVici> {
     const server = createServer();
     const fake = new FakeVici(server, commands, events);
-    server.listen(path);
+    server.listen({ path, backlog: CHARON_BACKLOG });
     await once(server, 'listening');
     return fake;
   }
