@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentErrorCode, Gap } from '../../src/util/index.ts';
+import { type AgentErrorCode, type Clock, type Gap, systemClock } from '../../src/util/index.ts';
 import { type IkeSa, ViciClient, type ViciEvent, ViciSection } from '../../src/vici/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeCommand, FakeVici } from '../support/fake-vici.ts';
