@@ -1,4 +1,4 @@
-import { credentials, type ServiceError } from '@grpc/grpc-js';
+import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import {
   AcquireWriterRequest,
   type AcquireWriterResponse,
@@ -57,7 +57,7 @@ export class ContractClient implements Disposable {
 
   apply(...operations: readonly Operation[]): Promise<ApplyResponse> {
     const deadline = new Date(Date.now() + DEADLINE_MS);
-    return answer((callback) => this.grpc.apply(this.request(operations), { deadline }, callback));
+    return answer((callback) => this.grpc.apply(this.request(operations), new Metadata(), { deadline }, callback));
   }
 
   /** Applies one operation. */
@@ -77,9 +77,9 @@ export class ContractClient implements Disposable {
     }
   }
 
-  async sas(request: Parameters<typeof ListSasRequest.create>[0] = {}): Promise<readonly SaState[]> {
+  async sas(request: Partial<ListSasRequest> = {}): Promise<readonly SaState[]> {
     const all: SaState[] = [];
-    for await (const chunk of this.grpc.listSas(ListSasRequest.create(request))) all.push(...chunk.sas);
+    for await (const chunk of this.grpc.listSas({ ...ListSasRequest.create(), ...request })) all.push(...chunk.sas);
     return all;
   }
 
