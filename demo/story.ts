@@ -81,7 +81,7 @@ async function carryPackets(
   narrator.say('the hosts send each other 1000 numbered packets a second; on the wire between the gateways:');
   await using traffic = await Traffic.start(left, right, lab.dir);
   narrator.quote(await packetsOnTheWire(right));
-  narrator.say(await traffic.watch(2));
+  narrator.say(await traffic.watch(1.5));
 
   const rekeys = [
     { by: 'left', from: charon, to: peer },
@@ -94,7 +94,7 @@ async function carryPackets(
     narrator.say(
       `both ends use the new SAs: ${by} receives on ${formatSpi(spis.in)}, sends on ${formatSpi(spis.out)}`,
     );
-    narrator.say(await traffic.watch(2));
+    narrator.say(await traffic.watch(1.5));
   }
 
   narrator.say(
@@ -111,7 +111,10 @@ async function carryPackets(
 
 /** The next few packets that right's outer interface sees, in tcpdump's words. */
 async function packetsOnTheWire({ namespace }: Site): Promise<string> {
-  const { stdout } = await namespace.run(['tcpdump', '-nt', '-i', 'eth0', '-c', '4', 'udp port 4500']);
+  const { stdout } = await namespace.run([
+    ...(['tcpdump', '-nt', '--immediate-mode'] as const),
+    ...['-i', 'eth0', '-c', '4', 'udp port 4500'],
+  ]);
   return stdout;
 }
 
