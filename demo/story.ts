@@ -57,7 +57,7 @@ async function startLeft(lab: Lab, site: Site, { isVerbose }: DemoOptions): Prom
 async function startRight(lab: Lab, site: Site, { isVerbose }: DemoOptions): Promise<CharonDaemon> {
   narrator.say('right: starting the peer, a stock Debian charon that does ESP itself (kernel-libipsec)');
   const { namespace, dir } = site;
-  const logLevels = isVerbose ? { default: 4 } : { default: 1 };
+  const logLevels = isVerbose ? { default: 1, chd: 4 } : { default: 1 };
   const charon = await CharonDaemon.start({ namespace, dir, backend: 'libipsec', logLevels });
   return lab.use(charon);
 }

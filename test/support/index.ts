@@ -16,6 +16,7 @@ export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';
 export { isListening } from './is-listening.ts';
+export { keyForms } from './key-forms.ts';
 export { type GuestSite, Lab, type Router, type Site, sweepLabs } from './lab.ts';
 export { ManagedProcess, type ManagedProcessOptions, type ProcessExit } from './managed-process.ts';
 export { NetNamespace } from './net-namespace.ts';
