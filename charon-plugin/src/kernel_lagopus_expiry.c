@@ -8,6 +8,9 @@
 /** How often it is checked if an expire still has to be held back, in s */
 #define HOLD_INTERVAL 1
 
+/** How long charon has to delete an SA by itself that failed, in ms */
+#define CONDEMN_DELAY 500
+
 typedef struct private_kernel_lagopus_expiry_t private_kernel_lagopus_expiry_t;
 typedef struct expire_t expire_t;
 
@@ -48,6 +51,8 @@ struct expire_t {
 	uint64_t seq;
 	/** TRUE if the SA ends */
 	bool hard;
+	/** TRUE if it is pointless as long as no agent is ready */
+	bool needs_agent;
 	/** TRUE if it was due before */
 	bool held;
 };
@@ -71,7 +76,7 @@ static job_requeue_t raise_expire(expire_t *this)
 		spi = sa->id.spi;
 		protocol = sa->id.proto;
 		dst = sa->id.dst->clone(sa->id.dst);
-		hold = !this->hard && !expiry->feed->is_ready(expiry->feed);
+		hold = this->needs_agent && !expiry->feed->is_ready(expiry->feed);
 	}
 	expiry->mutex->unlock(expiry->mutex);
 
@@ -83,8 +88,8 @@ static job_requeue_t raise_expire(expire_t *this)
 	{
 		if (!this->held)
 		{
-			DBG1(DBG_KNL, "holding back rekeying of SA 0x%08x until an agent "
-				 "is ready", ntohl(spi));
+			DBG1(DBG_KNL, "holding back %s of SA 0x%08x until an agent is "
+				 "ready", this->hard ? "end" : "rekeying", ntohl(spi));
 			this->held = TRUE;
 		}
 		dst->destroy(dst);
@@ -96,33 +101,50 @@ static job_requeue_t raise_expire(expire_t *this)
 }
 
 /**
- * Schedule an expire, unless there is no such limit
+ * Create a job for an expire
  */
-static void schedule_expire(private_kernel_lagopus_expiry_t *this,
-							uint64_t seq, uint64_t seconds, bool hard)
+static job_t *create_job(private_kernel_lagopus_expiry_t *this, sa_t *sa,
+						 bool hard, bool needs_agent)
 {
 	expire_t *expire;
 
-	if (seconds)
-	{
-		INIT(expire,
-			.expiry = this,
-			.seq = seq,
-			.hard = hard,
-		);
-		lib->scheduler->schedule_job(lib->scheduler,
-				(job_t*)callback_job_create((callback_job_cb_t)raise_expire, expire,
-											free, NULL),
-				min(seconds, UINT32_MAX));
-	}
+	INIT(expire,
+		.expiry = this,
+		.seq = sa->seq,
+		.hard = hard,
+		.needs_agent = needs_agent,
+	);
+	return (job_t*)callback_job_create((callback_job_cb_t)raise_expire, expire,
+									   free, NULL);
 }
 
 METHOD(kernel_lagopus_expiry_t, schedule, void,
 	private_kernel_lagopus_expiry_t *this, sa_t *sa)
 {
 	/* charon took a random part off the soft lifetime already */
-	schedule_expire(this, sa->seq, sa->data.lifetime->time.rekey, FALSE);
-	schedule_expire(this, sa->seq, sa->data.lifetime->time.life, TRUE);
+	uint64_t soft = sa->data.lifetime->time.rekey;
+	uint64_t hard = sa->data.lifetime->time.life;
+
+	if (soft)
+	{
+		lib->scheduler->schedule_job(lib->scheduler,
+									 create_job(this, sa, FALSE, TRUE),
+									 min(soft, UINT32_MAX));
+	}
+	if (hard)
+	{
+		lib->scheduler->schedule_job(lib->scheduler,
+									 create_job(this, sa, TRUE, FALSE),
+									 min(hard, UINT32_MAX));
+	}
+}
+
+METHOD(kernel_lagopus_expiry_t, condemn, void,
+	private_kernel_lagopus_expiry_t *this, sa_t *sa)
+{
+	lib->scheduler->schedule_job_ms(lib->scheduler,
+									create_job(this, sa, TRUE, TRUE),
+									CONDEMN_DELAY);
 }
 
 METHOD(kernel_lagopus_expiry_t, destroy, void,
@@ -143,6 +165,7 @@ kernel_lagopus_expiry_t *kernel_lagopus_expiry_create(mutex_t *mutex,
 	INIT(this,
 		.public = {
 			.schedule = _schedule,
+			.condemn = _condemn,
 			.destroy = _destroy,
 		},
 		.mutex = mutex,

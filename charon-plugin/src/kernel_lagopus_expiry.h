@@ -32,6 +32,15 @@ struct kernel_lagopus_expiry_t {
 	void (*schedule)(kernel_lagopus_expiry_t *this, sa_t *sa);
 
 	/**
+	 * End an SA that charon keeps although it is of no use: when the policy
+	 * that switches to it fails during a rekeying, charon only logs that. The
+	 * hard expire makes charon delete the CHILD_SA and create it anew; it is
+	 * raised once an agent is ready to take the new one, and only if charon
+	 * does not delete the SA by itself meanwhile. Called with the mutex held.
+	 */
+	void (*condemn)(kernel_lagopus_expiry_t *this, sa_t *sa);
+
+	/**
 	 * Destroy this, when charon does not run jobs any more.
 	 */
 	void (*destroy)(kernel_lagopus_expiry_t *this);

@@ -279,8 +279,11 @@ METHOD(kernel_ipsec_t, del_sa, status_t,
 	}
 	this->mutex->unlock(this->mutex);
 
-	DBG2(DBG_KNL, "deleted SA 0x%08x src %H dst %H", ntohl(id->spi), id->src,
-		 id->dst);
+	if (sa)
+	{
+		DBG2(DBG_KNL, "deleted SA 0x%08x src %H dst %H", ntohl(id->spi),
+			 id->src, id->dst);
+	}
 	return SUCCESS;
 }
 
@@ -317,6 +320,33 @@ static bool needs_answer(private_kernel_lagopus_ipsec_t *this,
 	return user->policy->id.dir != POLICY_FWD &&
 		   (user->data.type == POLICY_IPSEC ||
 			this->feed->is_ready(this->feed));
+}
+
+/**
+ * A policy failed: make sure that its CHILD_SA does not outlive it, mutex held
+ */
+static void condemn_sa(private_kernel_lagopus_ipsec_t *this,
+					   kernel_ipsec_policy_id_t *id,
+					   kernel_ipsec_manage_policy_t *data)
+{
+	kernel_ipsec_sa_id_t sa_id = {
+		.src = data->src,
+		.dst = data->dst,
+		.spi = data->sa->esp.use ? data->sa->esp.spi : data->sa->ah.spi,
+		.proto = data->sa->esp.use ? IPPROTO_ESP : IPPROTO_AH,
+		.mark = id->mark,
+		.if_id = id->if_id,
+	};
+	sa_t *sa;
+
+	if (id->dir == POLICY_OUT && data->type == POLICY_IPSEC)
+	{
+		sa = this->sad->find(this->sad, &sa_id);
+		if (sa)
+		{
+			this->expiry->condemn(this->expiry, sa);
+		}
+	}
 }
 
 /**
@@ -357,6 +387,7 @@ static bool try_add_policy(private_kernel_lagopus_ipsec_t *this,
 											user));
 	}
 	this->spd->remove(this->spd, user);
+	condemn_sa(this, id, data);
 	snprintf(reason, 256, "%s", request.reason);
 	return FALSE;
 }
