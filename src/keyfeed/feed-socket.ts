@@ -5,7 +5,13 @@ import { type Frame, FrameSplitter } from './frame-splitter.ts';
 const READ_BUFFER_BYTES = 64 * 1024;
 const UNSENT_LIMIT_BYTES = 4 * 1024 * 1024;
 
-const NOBODY_LISTENS: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ECONNRESET']);
+const NOBODY_LISTENS: ReadonlySet<unknown> = new Set([
+  'ENOENT',
+  'ECONNREFUSED',
+  'EAGAIN',
+  'ECONNRESET',
+  'EPIPE',
+]);
 
 /**
  * A unix stream socket that carries frames. It reads into one buffer of its own,
@@ -97,6 +103,14 @@ export class FeedSocket implements AsyncDisposable {
     this.#socket.destroy();
   }
 
+  /** Ends it when the signal fires. Gives the function that undoes this. */
+  endOnAbort(signal: AbortSignal | undefined): () => void {
+    if (signal === undefined) return () => undefined;
+    const end = (): void => this.end(abortError(signal));
+    signal.addEventListener('abort', end, { once: true });
+    return () => signal.removeEventListener('abort', end);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.end(undefined);
     await this.#closed.promise;
@@ -123,10 +137,18 @@ export class FeedSocket implements AsyncDisposable {
   }
 }
 
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
+}
+
+function abortError(signal: AbortSignal): AgentError {
+  return new AgentError('the key feed was stopped', { code: 'aborted', cause: signal.reason });
+}
+
 function describeSocketError(path: string, error: NodeJS.ErrnoException): AgentError {
   const isTransient = NOBODY_LISTENS.has(error.code);
-  const hint = isTransient ? ': is charon running, with the kernel-lagopus plugin?' : '';
-  return new AgentError(`no key feed on ${path} (${errorMessage(error)})${hint}`, {
+  const hint = isTransient ? 'is charon running, with the kernel-lagopus plugin?' : 'run as root';
+  return new AgentError(`no key feed on ${path} (${errorMessage(error)}): ${hint}`, {
     code: 'unavailable',
     retryable: isTransient,
     cause: error,

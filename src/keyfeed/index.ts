@@ -17,7 +17,6 @@ export {
   type FeedSnapshot,
   KeyfeedConnection,
   type KeyfeedOptions,
-  type RequestResult,
 } from './keyfeed-connection.ts';
 export {
   type Acquire,
@@ -65,4 +64,5 @@ export {
   type UsageEntry,
   wipeKeys,
 } from './messages.ts';
+export type { RequestResult } from './pending-requests.ts';
 export { PROTOCOL_VERSION, type ResultCode } from './wire.ts';

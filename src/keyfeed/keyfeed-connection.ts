@@ -1,7 +1,7 @@
-import { AgentError, assertNever, errorMessage, InvariantError } from '../util/index.ts';
+import { AgentError, assertNever } from '../util/index.ts';
 import { decodePluginMessage } from './decode-plugin-message.ts';
 import { encodeAgentMessage } from './encode-agent-message.ts';
-import { FeedSocket } from './feed-socket.ts';
+import { FeedSocket, throwIfAborted } from './feed-socket.ts';
 import { type FeedState, stepFeed } from './feed-state.ts';
 import type { Frame } from './frame-splitter.ts';
 import { shakeHands } from './handshake.ts';
@@ -11,7 +11,6 @@ import {
   type Expire,
   type FeedChange,
   type FeedPolicy,
-  type FeedRequest,
   type FeedSa,
   type Hello,
   type Mapping,
@@ -20,13 +19,13 @@ import {
   type UsageEntry,
   wipeKeys,
 } from './messages.ts';
+import { cutReason, type OnRequest, PendingRequests } from './pending-requests.ts';
 import { pluginError } from './plugin-error.ts';
 
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 3_000;
 const DEFAULT_SNAPSHOT_LIMIT = 1_000_000;
 const DEFAULT_PENDING_LIMIT = 4_096;
 const ENTRIES_PER_FRAME = 8_192;
-const REASON_LIMIT_CHARS = 1_000;
 
 /** charon's tables at one moment, in the order of installation. The handler owns the keys. */
 export type FeedSnapshot = {
@@ -34,11 +33,6 @@ export type FeedSnapshot = {
   readonly sas: readonly FeedSa[];
   readonly policies: readonly FeedPolicy[];
 };
-
-/** What charon gets as the answer. `try-again` is for a passing reason. A `get-spi` needs the SPI. */
-export type RequestResult =
-  | { readonly kind: 'ok'; readonly spi?: number | undefined }
-  | { readonly kind: 'refused' | 'try-again' | 'internal'; readonly reason: string };
 
 /**
  * Called synchronously from the socket's read, in the order of the stream: first
@@ -53,7 +47,7 @@ export type FeedHandler = {
    * AgentError thrown becomes `try-again` or `refused` by its `retryable`; anything
    * else becomes `internal` and ends the connection.
    */
-  readonly onRequest: (request: FeedRequest) => RequestResult | Promise<RequestResult>;
+  readonly onRequest: OnRequest;
 };
 
 export type KeyfeedOptions = {
@@ -78,16 +72,19 @@ export class KeyfeedConnection implements AsyncDisposable {
   readonly hello: Hello;
   readonly #socket: FeedSocket;
   readonly #snapshotLimit: number;
-  readonly #pendingLimit: number;
+  readonly #requests: PendingRequests;
   #state: FeedState = { kind: 'greeted' };
   #snapshot: { readonly sas: FeedSa[]; readonly policies: FeedPolicy[] } = { sas: [], policies: [] };
-  #pending = 0;
 
   private constructor(socket: FeedSocket, hello: Hello, options: KeyfeedOptions) {
     this.#socket = socket;
     this.hello = hello;
     this.#snapshotLimit = options.snapshotLimit ?? DEFAULT_SNAPSHOT_LIMIT;
-    this.#pendingLimit = options.pendingLimit ?? DEFAULT_PENDING_LIMIT;
+    this.#requests = new PendingRequests(
+      options.pendingLimit ?? DEFAULT_PENDING_LIMIT,
+      (result) => this.#send(result),
+      (reason) => socket.end(reason),
+    );
   }
 
   /**
@@ -101,7 +98,7 @@ export class KeyfeedConnection implements AsyncDisposable {
     const timeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS;
     throwIfAborted(options.signal);
     const socket = new FeedSocket(options.path);
-    const unlink = endOnAbort(socket, options.signal);
+    const unlink = socket.endOnAbort(options.signal);
     const timer = setTimeout(() => {
       const what = `charon's plugin on ${options.path} did not finish the handshake in ${timeoutMs} ms`;
       socket.end(new AgentError(what, { code: 'deadline', retryable: true }));
@@ -125,7 +122,7 @@ export class KeyfeedConnection implements AsyncDisposable {
    */
   async serve(handler: FeedHandler, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     throwIfAborted(options.signal);
-    const unlink = endOnAbort(this.#socket, options.signal);
+    const unlink = this.#socket.endOnAbort(options.signal);
     try {
       this.#socket.receive((frame) => this.#receive(frame, handler));
       const reason = await this.#socket.ended;
@@ -143,7 +140,7 @@ export class KeyfeedConnection implements AsyncDisposable {
 
   /** Requests would fail from now on. */
   notReady(reason: string): void {
-    this.#send({ kind: 'not-ready', reason: cut(reason) });
+    this.#send({ kind: 'not-ready', reason: cutReason(reason) });
   }
 
   /** An SA reached a lifetime in the dataplane that charon's plugin does not count. */
@@ -207,7 +204,7 @@ export class KeyfeedConnection implements AsyncDisposable {
           break;
         case 'request':
           isHandedOver = true;
-          this.#answer(step.request, handler);
+          this.#requests.answer(step.request, handler.onRequest);
           break;
         default:
           assertNever(step, 'step');
@@ -228,47 +225,6 @@ export class KeyfeedConnection implements AsyncDisposable {
     }
   }
 
-  #answer(request: FeedRequest, handler: FeedHandler): void {
-    if (this.#pending >= this.#pendingLimit) {
-      throw new AgentError(`${this.#pending} requests of charon are unanswered`, {
-        code: 'overflow',
-        retryable: true,
-      });
-    }
-    this.#pending += 1;
-    const settle = (result: RequestResult): void => {
-      this.#pending -= 1;
-      this.#sendResult(request, result);
-    };
-    const fail = (error: unknown): void => {
-      settle(failureResult(error));
-      if (!(error instanceof AgentError)) this.#socket.end(error);
-    };
-    let result: RequestResult | Promise<RequestResult>;
-    try {
-      result = handler.onRequest(request);
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    if (result instanceof Promise) result.then(settle, fail);
-    else settle(result);
-  }
-
-  #sendResult({ kind, seq }: FeedRequest, result: RequestResult): void {
-    const isOk = result.kind === 'ok';
-    if (kind === 'get-spi' && isOk && result.spi === undefined) {
-      throw new InvariantError('a get-spi was answered without an SPI');
-    }
-    this.#send({
-      kind: 'result',
-      seq,
-      code: result.kind,
-      reason: isOk ? undefined : cut(result.reason),
-      spi: isOk ? result.spi : undefined,
-    });
-  }
-
   #dropSnapshot(): void {
     for (const { encrKey, integKey } of this.#snapshot.sas) {
       encrKey?.wipe();
@@ -278,35 +234,8 @@ export class KeyfeedConnection implements AsyncDisposable {
   }
 }
 
-function failureResult(error: unknown): RequestResult {
-  const reason = errorMessage(error);
-  if (!(error instanceof AgentError)) return { kind: 'internal', reason };
-  return { kind: error.retryable ? 'try-again' : 'refused', reason };
-}
-
-/** An attribute has at most 64 KiB, and charon's log should stay readable. */
-function cut(reason: string): string {
-  return reason.length > REASON_LIMIT_CHARS ? `${reason.slice(0, REASON_LIMIT_CHARS - 1)}…` : reason;
-}
-
 function* parts<T>(entries: readonly T[]): Generator<readonly T[]> {
   for (let at = 0; at < entries.length; at += ENTRIES_PER_FRAME) {
     yield entries.slice(at, at + ENTRIES_PER_FRAME);
   }
-}
-
-function abortError(signal: AbortSignal): AgentError {
-  return new AgentError('the key feed was stopped', { code: 'aborted', cause: signal.reason });
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw abortError(signal);
-}
-
-/** Gives the function that undoes it. */
-function endOnAbort(socket: FeedSocket, signal: AbortSignal | undefined): () => void {
-  if (signal === undefined) return () => undefined;
-  const end = (): void => socket.end(abortError(signal));
-  signal.addEventListener('abort', end, { once: true });
-  return () => signal.removeEventListener('abort', end);
 }

@@ -11,7 +11,7 @@ import {
   KeyfeedConnection,
   type RequestResult,
 } from '../../src/keyfeed/index.ts';
-import { AgentError, type AgentErrorCode, SecretBytes } from '../../src/util/index.ts';
+import { AgentError, type AgentErrorCode, InvariantError, SecretBytes } from '../../src/util/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakePlugin } from '../support/fake-plugin.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -383,4 +383,13 @@ test('stops with overflow when the plugin does not read', async () => {
   await assert
     .rejects(served, isAgentError('overflow', true, /does not read/))
     .finally(() => clearInterval(flood));
+});
+
+test('does not let an SPI be answered that is none', async () => {
+  await using dir = new TempDir();
+  await using plugin = await FakePlugin.listen(dir.file('feed'));
+  const { ended } = await connect(plugin, dir.file('feed'), new RecordingHandler());
+  const { source, destination } = sampleSa().id;
+  void plugin.request({ kind: 'get-spi', protocol: 'esp', source, destination });
+  assert.ok((await ended) instanceof InvariantError);
 });
