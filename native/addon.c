@@ -725,7 +725,7 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 	}
 	if (ipv4_length(inner, length) == length && length != 0) {
 		memcpy(buffer + ESP_HEADROOM, inner, length);
-		status = esp_encapsulate(sa, buffer + ESP_HEADROOM, length, 1, engine_now_ms(), &outer);
+		status = engine_encapsulate(call.engine, sa, buffer + ESP_HEADROOM, length, &outer);
 	}
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, outer.length, outer.bytes, NULL, &result);

@@ -281,14 +281,35 @@ static void transmit(struct engine *engine, uint8_t *packet, size_t length)
 	tx->count++;
 }
 
-static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length)
+static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
+	struct esp_packet *outer)
 {
 	uint32_t pending = sa->pending;
-	struct esp_packet outer;
+	enum esp_result result;
 
 	/* 0 would make the kernel choose. */
 	engine->identification += engine->identification == UINT16_MAX ? 2 : 1;
-	switch (esp_encapsulate(sa, inner, length, engine->identification, engine->now_ms, &outer)) {
+	result = esp_encapsulate(sa, inner, length, engine->identification, engine->now_ms, outer);
+	note_sa(engine, sa, pending);
+	return result;
+}
+
+enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
+	struct esp_packet *outer)
+{
+	enum esp_result result;
+
+	slice_begin(engine);
+	result = encapsulate(engine, sa, inner, length, outer);
+	slice_finish(engine);
+	return result;
+}
+
+static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length)
+{
+	struct esp_packet outer;
+
+	switch (encapsulate(engine, sa, inner, length, &outer)) {
 	case ESP_OK:
 		transmit(engine, outer.bytes, outer.length);
 		break;
@@ -299,7 +320,6 @@ static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t
 		engine->statistics.outboundFailed++;
 		break;
 	}
-	note_sa(engine, sa, pending);
 }
 
 /* Returns the number of packets it was. */

@@ -101,8 +101,11 @@ void engine_remove_policy(struct engine *engine, struct policy *policy);
 
 /*
  * One packet without any descriptor, for tests and benchmarks: the same code between the reads and the
- * writes. `outer` is an outer IPv4 packet; the result lies in the same buffer.
+ * writes. The result lies in the buffer given, around `inner` (see esp_encapsulate()) or in `outer`, an
+ * outer IPv4 packet.
  */
+enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
+	struct esp_packet *outer);
 enum esp_result engine_decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner);
 
 #endif
