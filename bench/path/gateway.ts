@@ -16,6 +16,8 @@ export type MeasuredGateway = PacketEnd & {
   readonly charon: CharonDaemon;
   /** The process that encrypts and decrypts. */
   readonly dataplanePid: number;
+  /** Every process of the gateway. */
+  readonly pids: readonly number[];
 };
 
 /** Starts a gateway and gives its processes to the lab. */
@@ -41,7 +43,8 @@ export const startLibipsecGateway: StartGateway = async (lab, site) => {
   const charon = lab.use(
     await CharonDaemon.start({ namespace, dir, backend: 'libipsec', ...CHARON_OPTIONS }),
   );
-  return { site, charon, namespace, address, dataplanePid: charon.process.pid };
+  const { pid } = charon.process;
+  return { site, charon, namespace, address, dataplanePid: pid, pids: [pid] };
 };
 
 /** charon with kernel-lagopus, agent and dataplane. */
@@ -57,11 +60,13 @@ async function startProduct(
   site: Site,
   agentOverrides: Readonly<Record<string, unknown>>,
 ): Promise<MeasuredGateway> {
-  const { charon, dataplane } = await Gateway.start(lab, site, {
+  const { charon, agent, dataplane } = await Gateway.start(lab, site, {
     ...CHARON_OPTIONS,
     logLevel: 'warn',
     agentOverrides,
   });
   const { namespace, inner: address } = site;
-  return { site, charon, namespace, address, dataplanePid: dataplane.process.pid };
+  const dataplanePid = dataplane.process.pid;
+  const pids = [charon.process.pid, agent.process.pid, dataplanePid];
+  return { site, charon, namespace, address, dataplanePid, pids };
 }

@@ -1,11 +1,26 @@
-import { CHILD_NAME, type Lab, loadTunnel, type Tunnel, tunnelEnd } from '../../test/support/index.ts';
+import {
+  CHILD_NAME,
+  type Lab,
+  loadTunnel,
+  type Site,
+  type Tunnel,
+  tunnelEnd,
+} from '../../test/support/index.ts';
 import type { MeasuredGateway, StartGateway } from './gateway.ts';
 
 /** Two gateways on one wire. */
 export type Pair = { readonly left: MeasuredGateway; readonly right: MeasuredGateway };
 
-export async function startPair(lab: Lab, startLeft: StartGateway, startRight: StartGateway): Promise<Pair> {
+/** `prepare` runs for each site before anything is started there. */
+export async function startPair(
+  lab: Lab,
+  startLeft: StartGateway,
+  startRight: StartGateway,
+  prepare?: (site: Site) => Promise<void>,
+): Promise<Pair> {
   const sites = await lab.pair();
+  await prepare?.(sites.left);
+  await prepare?.(sites.right);
   const [left, right] = await Promise.all([startLeft(lab, sites.left), startRight(lab, sites.right)]);
   return { left, right };
 }

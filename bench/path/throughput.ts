@@ -51,10 +51,9 @@ async function connectedPair(lab: Lab, start: StartGateway): Promise<Pair> {
 }
 
 export async function measureThroughput({ left, right }: Pair, seconds: number): Promise<Throughput> {
-  const cpuOfBoth = async (): Promise<number> =>
-    (await cpuSeconds(left.dataplanePid)) + (await cpuSeconds(right.dataplanePid));
-  const cpuBefore = await cpuOfBoth();
+  const dataplanes = [left.dataplanePid, right.dataplanePid];
+  const cpuBefore = await cpuSeconds(dataplanes);
   const tcp = await measureTcp({ from: left, to: right, seconds, dir: left.site.dir });
-  const cpuUsed = (await cpuOfBoth()) - cpuBefore;
+  const cpuUsed = (await cpuSeconds(dataplanes)) - cpuBefore;
   return { ...tcp, cpuSecondsPerGigabyte: cpuUsed / (tcp.bytes / 1e9) };
 }

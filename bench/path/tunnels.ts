@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Settings } from '../../test/support/index.ts';
+import type { Settings, Site } from '../../test/support/index.ts';
 import type { Pair } from './pair.ts';
 
 /** The two CHILD_SAs each IKE_SA may have: the first comes with IKE_AUTH, the second by CREATE_CHILD_SA. */
@@ -12,7 +12,7 @@ const TUNNELS_LIMIT = 200;
 /** Third octets of the inner networks, by child and side. */
 const NETS = { first: { left: 1, right: 2 }, second: { left: 3, right: 4 } } as const;
 
-type Side = 'left' | 'right';
+type Side = Site['name'];
 
 export function ikeName(index: number): string {
   return `gw${index}`;
@@ -23,21 +23,24 @@ export function childName(index: number, rank: ChildRank): string {
 }
 
 /**
- * Loads `count` connections at both ends, numbered from 1, each with two CHILD_SAs of host selectors,
- * and gives both ends the inner addresses that kernel-libipsec wants to find.
+ * Gives a site the inner addresses of so many tunnels: kernel-libipsec installs nothing for traffic
+ * selectors without a local address. To be done before charon starts, which notices new ones late.
  */
-export async function loadTunnels(pair: Pair, count: number): Promise<void> {
+export async function addInnerAddresses(site: Site, count: number): Promise<void> {
   if (count > TUNNELS_LIMIT) throw new RangeError(`at most ${TUNNELS_LIMIT} tunnels, not ${count}`);
+  const addresses = indices(count).flatMap((index) => [
+    innerAddress(index, 'first', site.name),
+    innerAddress(index, 'second', site.name),
+  ]);
+  const batch = join(site.dir, 'addresses');
+  await writeFile(batch, addresses.map((address) => `address replace ${address}/32 dev lo\n`).join(''));
+  await site.namespace.ip('-batch', batch);
+}
+
+/** Loads `count` connections at both ends, numbered from 1, each with two CHILD_SAs of host selectors. */
+export async function loadTunnels(pair: Pair, count: number): Promise<void> {
   for (const side of ['left', 'right'] as const) {
-    const { site, charon } = pair[side];
-    const addresses = indices(count).flatMap((index) => [
-      innerAddress(index, 'first', side),
-      innerAddress(index, 'second', side),
-    ]);
-    const batch = join(site.dir, 'addresses');
-    await writeFile(batch, addresses.map((address) => `address replace ${address}/32 dev lo\n`).join(''));
-    await site.namespace.ip('-batch', batch);
-    await charon.swanctl.load(tunnelsSettings(pair, side, count));
+    await pair[side].charon.swanctl.load(tunnelsSettings(pair, side, count));
   }
 }
 

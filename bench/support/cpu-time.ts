@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 /** Clock ticks of /proc, per second, on every Linux that Node runs on (proc(5), USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-/** CPU seconds a process has used so far, user and system, all its threads. */
-export async function cpuSeconds(pid: number): Promise<number> {
-  return parseCpuSeconds(await readFile(`/proc/${pid}/stat`, 'utf8'));
+/** CPU seconds the processes have used so far, user and system, all threads. */
+export async function cpuSeconds(pids: readonly number[]): Promise<number> {
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8')));
+  return stats.reduce((sum, stat) => sum + parseCpuSeconds(stat), 0);
 }
 
 /** utime and stime of /proc/PID/stat; the second field, the command, may contain anything. */

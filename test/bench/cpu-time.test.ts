@@ -12,9 +12,9 @@ test('what is no /proc/PID/stat is refused', () => {
 });
 
 test('this process has used some, and never less than before', async () => {
-  const before = await cpuSeconds(process.pid);
+  const before = await cpuSeconds([process.pid]);
   const until = performance.now() + 50;
   while (performance.now() < until);
-  const after = await cpuSeconds(process.pid);
+  const after = await cpuSeconds([process.pid]);
   assert(after > before);
 });
