@@ -4,9 +4,10 @@ import {
   type ApplyRequest,
   type GetCapabilitiesResponse,
   IpsecServiceClient,
+  type ListPoliciesResponse,
   type ListSasResponse,
 } from '../proto/index.ts';
-import type { Operation } from '../sad/index.ts';
+import type { ActualPolicy, ActualSa, Operation, SaUsage } from '../sad/index.ts';
 import type {
   ApplyOptions,
   ApplyOutcome,
@@ -110,23 +111,33 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   }
 
   async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
-    const { bootId, chunks } = await this.#listSas(Buffer.from(nonce), false, options);
-    return { bootId, sas: this.#ours(chunks.flatMap(({ sas }) => sas)).map(decodeSaState) };
+    const request = { ownerId: this.#ownerId, fingerprintNonce: Buffer.from(nonce), countersOnly: false };
+    const { bootId, entries } = await this.#list<ListSasResponse, ActualSa>('ListSas', options, {
+      start: (callOptions) => this.#client.listSas(request, callOptions),
+      decode: ({ sas }) => this.#ours(sas).map(decodeSaState),
+    });
+    return { bootId, sas: entries };
   }
 
   async listCounters(options?: CallOptions): Promise<UsageListing> {
-    const { bootId, chunks } = await this.#listSas(Buffer.alloc(0), true, options);
-    return { bootId, usages: this.#ours(chunks.flatMap(({ sas }) => sas)).map(decodeUsage) };
+    const request = { ownerId: this.#ownerId, fingerprintNonce: Buffer.alloc(0), countersOnly: true };
+    const { bootId, entries } = await this.#list<ListSasResponse, SaUsage>('ListSas', options, {
+      start: (callOptions) => this.#client.listSas(request, callOptions),
+      decode: ({ sas }) => this.#ours(sas).map(decodeUsage),
+    });
+    return { bootId, usages: entries };
   }
 
   async listPolicies(options?: CallOptions): Promise<PolicyListing> {
-    const { bootId, chunks } = await this.#list('ListPolicies', options, (callOptions) =>
-      this.#client.listPolicies({ ownerId: this.#ownerId }, callOptions),
+    const { bootId, entries } = await this.#list<ListPoliciesResponse, ActualPolicy>(
+      'ListPolicies',
+      options,
+      {
+        start: (callOptions) => this.#client.listPolicies({ ownerId: this.#ownerId }, callOptions),
+        decode: ({ policies }) => this.#ours(policies).map(decodePolicyState),
+      },
     );
-    return {
-      bootId,
-      policies: this.#ours(chunks.flatMap(({ policies }) => policies)).map(decodePolicyState),
-    };
+    return { bootId, policies: entries };
   }
 
   async *watchEvents({ signal }: CallOptions = {}): AsyncGenerator<DataplaneEvent, void, undefined> {
@@ -157,16 +168,6 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     this.#client.close();
   }
 
-  #listSas(
-    fingerprintNonce: Buffer,
-    countersOnly: boolean,
-    options: CallOptions | undefined,
-  ): Promise<{ bootId: string; chunks: readonly ListSasResponse[] }> {
-    return this.#list('ListSas', options, (callOptions) =>
-      this.#client.listSas({ ownerId: this.#ownerId, fingerprintNonce, countersOnly }, callOptions),
-    );
-  }
-
   /** A server that lists more than it was asked for does not make others' entries ours. */
   #ours<T extends { readonly ownerId: string }>(entries: readonly T[]): readonly T[] {
     return entries.filter(({ ownerId }) => ownerId === this.#ownerId);
@@ -194,25 +195,33 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     });
   }
 
-  async #list<T extends Chunk>(
+  /** Decodes chunk by chunk, so that a long listing does not keep requests waiting. */
+  async #list<Response extends Chunk, Entry>(
     name: string,
     { signal }: CallOptions = {},
-    start: (options: Partial<GrpcCallOptions>) => ClientReadableStream<T>,
-  ): Promise<{ bootId: string; chunks: readonly T[] }> {
+    call: {
+      readonly start: (options: Partial<GrpcCallOptions>) => ClientReadableStream<Response>;
+      readonly decode: (chunk: Response) => readonly Entry[];
+    },
+  ): Promise<{ bootId: string; entries: readonly Entry[] }> {
     signal?.throwIfAborted();
-    const call = start({ deadline: Date.now() + this.#listDeadlineMs });
-    const onAbort = (): void => call.cancel();
+    const stream = call.start({ deadline: Date.now() + this.#listDeadlineMs });
+    const onAbort = (): void => stream.cancel();
     signal?.addEventListener('abort', onAbort, { once: true });
-    const chunks: T[] = [];
+    const entries: Entry[] = [];
+    let last: Response | undefined;
     try {
-      for await (const chunk of call as AsyncIterable<T>) chunks.push(chunk);
+      const chunks: AsyncIterable<Response> = stream;
+      for await (const chunk of chunks) {
+        for (const entry of call.decode(chunk)) entries.push(entry);
+        last = chunk;
+      }
     } catch (error) {
       throw signal?.aborted ? signal.reason : toAgentError(name, error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
-    const last = chunks.at(-1);
     if (last?.complete !== true) throw malformed(`${name} ended before it was complete`);
-    return { bootId: last.bootId.toString('hex'), chunks };
+    return { bootId: last.bootId.toString('hex'), entries };
   }
 }

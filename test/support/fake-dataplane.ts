@@ -44,10 +44,16 @@ export type Failure =
   /** No answer, ever; the operation takes effect when `release` is called, unless it is fenced by then. */
   | { readonly kind: 'hang' };
 
-export type OperationKind = Exclude<keyof Operation, symbol>;
+export type OperationKind = keyof Operation;
 
 type HeldSa = { sa: Sa; ownerId: string; charonInstanceId: Buffer; counters: SaCounters; highest: bigint };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
+
+const KINDS = ['addSa', 'updateSa', 'deleteSa', 'putPolicy', 'deletePolicy', 'reserveSpi'] as const;
+
+function kindOf(operation: Operation): OperationKind | undefined {
+  return KINDS.find((kind) => operation[kind] !== undefined);
+}
 
 function hex(bytes: Buffer | undefined): string {
   return bytes?.toString('hex') ?? '';
@@ -80,6 +86,12 @@ export class FakeDataplane implements AsyncDisposable {
   /** Before each answer. */
   latencyMs = 0;
   maxBatch = 1_000;
+  /** Entries in one message of a listing. */
+  chunkSize = 1_000;
+  /** Listings end without their last message. */
+  cutsListings = false;
+  /** What each watcher asked to resume after. */
+  readonly resumedAfter: bigint[] = [];
   features: Feature[] = Object.values(Feature).filter((feature) => feature > 0);
   #server: Server | undefined;
   #sas = new Map<string, HeldSa>();
@@ -135,6 +147,7 @@ export class FakeDataplane implements AsyncDisposable {
       listPolicies: (call) => this.#listPolicies(call),
       watchEvents: (call) => {
         this.#watchers.add(call);
+        this.resumedAfter.push(call.request.after);
         call.on('close', () => this.#watchers.delete(call));
         call.on('cancelled', () => this.#watchers.delete(call));
         call.write(WatchEventsResponse.create({ id: this.#eventId, bootId: this.#bootId, boot: {} }));
@@ -190,6 +203,16 @@ export class FakeDataplane implements AsyncDisposable {
 
   changeSa(spi: number, change: Partial<Sa>): void {
     for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.sa = { ...held.sa, ...change };
+  }
+
+  moveSa(spi: number, destination: string): void {
+    for (const [key, held] of [...this.#sas]) {
+      if (held.sa.id?.spi !== spi) continue;
+      const id = { ...held.sa.id, destination: { value: Buffer.from(destination.split('.').map(Number)) } };
+      this.#sas.delete(key);
+      held.sa = { ...held.sa, id };
+      this.#sas.set(saKeyOf(held.ownerId, id), held);
+    }
   }
 
   /** An inbound SA has received packets up to this sequence number. */
@@ -257,7 +280,7 @@ export class FakeDataplane implements AsyncDisposable {
     const results: OperationResult[] = [];
     let isCut = false;
     for (const [index, operation] of request.operations.entries()) {
-      const kind = Object.keys(operation).find((name): name is OperationKind => name in operation);
+      const kind = kindOf(operation);
       if (kind === undefined) continue;
       this.arrived.push(kind);
       const failure = this.#takeFailure(kind);
@@ -348,7 +371,7 @@ export class FakeDataplane implements AsyncDisposable {
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),
       );
-    call.write({ sas, revision: this.#revision, bootId: this.#bootId, complete: true });
+    for (const chunk of this.#chunks(sas)) call.write({ ...chunk, sas: chunk.entries });
     call.end();
   }
 
@@ -357,8 +380,24 @@ export class FakeDataplane implements AsyncDisposable {
     const policies = [...this.#policies.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)
       .map((held) => PolicyState.create(held));
-    call.write({ policies, revision: this.#revision, bootId: this.#bootId, complete: true });
+    for (const chunk of this.#chunks(policies)) call.write({ ...chunk, policies: chunk.entries });
     call.end();
+  }
+
+  *#chunks<T>(
+    entries: readonly T[],
+  ): Generator<{ entries: T[]; revision: bigint; bootId: Buffer; complete: boolean }, void, undefined> {
+    const count = Math.max(1, Math.ceil(entries.length / this.chunkSize));
+    for (let index = 0; index < count; index++) {
+      const isLast = index === count - 1;
+      if (isLast && this.cutsListings) return;
+      yield {
+        entries: entries.slice(index * this.chunkSize, (index + 1) * this.chunkSize),
+        revision: this.#revision,
+        bootId: this.#bootId,
+        complete: isLast,
+      };
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import { eventually } from './eventually.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeDataplane } from './fake-dataplane.ts';
 import { FakeTunnels } from './fake-tunnels.ts';
+import { sampleSa } from './sample-sas.ts';
 import { TempDir } from './temp-dir.ts';
 
 export const OWNER = 'test';
@@ -52,8 +53,12 @@ export class TestAgent implements AsyncDisposable {
     });
   }
 
-  static async start(target: string, options: Partial<SyncEngineOptions> = {}): Promise<TestAgent> {
-    return new TestAgent(await LagopusDataplane.open({ target, ownerId: OWNER }), options);
+  static async start(
+    target: string,
+    options: Partial<SyncEngineOptions> = {},
+    ownerId: string = OWNER,
+  ): Promise<TestAgent> {
+    return new TestAgent(await LagopusDataplane.open({ target, ownerId }), options);
   }
 
   /** Gives a snapshot and waits until requests can be answered. */
@@ -66,6 +71,37 @@ export class TestAgent implements AsyncDisposable {
     await eventually('the engine is ready', () => this.engine.readiness.kind === 'ready', { intervalMs: 1 });
   }
 
+  async untilNotReady(): Promise<void> {
+    await this.until('the engine is not ready', () => this.engine.readiness.kind === 'not-ready');
+  }
+
+  /** Waits for I/O, after letting `delayMs` of the engine's time pass. */
+  async until(what: string, isTrue: () => boolean, delayMs = 0): Promise<void> {
+    if (delayMs > 0) await this.clock.advance(delayMs);
+    await eventually(what, isTrue, { timeoutMs: 3_000, intervalMs: 1 });
+  }
+
+  /** Waits until everything that was asked for so far has been answered: one more request has. */
+  async idle(): Promise<void> {
+    const { id } = sampleSa({ direction: 'inbound', spi: 0xffff_ffff });
+    const move = {
+      source: id.destination,
+      destination: id.destination,
+      udpEncapsulation: undefined,
+      reqid: undefined,
+    };
+    await this.engine.handle({ kind: 'update-sa', id, move });
+  }
+
+  async differences(): Promise<readonly { readonly kind: string; readonly key: string }[]> {
+    const { sas, policies } = await this.engine.diff();
+    return [sas, policies].flatMap(({ missing, unexpected, different }) => [
+      ...missing.map((key) => ({ kind: 'missing', key })),
+      ...unexpected.map((key) => ({ kind: 'unexpected', key })),
+      ...different.map(({ key }) => ({ kind: 'different', key })),
+    ]);
+  }
+
   async add(...sas: readonly SecurityAssociation[]): Promise<void> {
     for (const sa of sas) {
       const answer = await this.engine.handle({ kind: 'add-sa', sa });
@@ -73,6 +109,7 @@ export class TestAgent implements AsyncDisposable {
     }
   }
 
+  /** May be called twice: an agent that stops within a test is also disposed of with its lab. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#supervision;
@@ -98,8 +135,8 @@ export class SyncLab implements AsyncDisposable {
   }
 
   /** Disposed of with the lab, unless earlier. */
-  async agent(options?: Partial<SyncEngineOptions>): Promise<TestAgent> {
-    return this.#stack.use(await TestAgent.start(this.dataplane.target, options));
+  async agent(options?: Partial<SyncEngineOptions>, ownerId?: string): Promise<TestAgent> {
+    return this.#stack.use(await TestAgent.start(this.dataplane.target, options, ownerId));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

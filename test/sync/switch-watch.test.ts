@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ResultCode } from '../../src/proto/index.ts';
+import { toSpi } from '../../src/sad/index.ts';
+import type { ChildSaView } from '../../src/sync/index.ts';
+import { sampleUser } from '../support/sample-sas.ts';
+import { SyncLab } from '../support/sync-lab.ts';
+
+const child = (state: string): ChildSaView => ({
+  name: 'net',
+  childId: '5',
+  ikeId: '1',
+  state,
+  protocol: 'esp',
+  inboundSpi: toSpi(0x1001),
+  outboundSpi: toSpi(0x1002),
+});
+
+async function refuseSwitch(lab: SyncLab, spi: number | undefined) {
+  const agent = await lab.agent();
+  await agent.ready();
+  agent.tunnels.children = [child('INSTALLED')];
+  lab.dataplane.refuseNext('putPolicy', ResultCode.RESULT_CODE_INVALID);
+  const user = sampleUser({ direction: 'outbound', spi });
+  assert.equal((await agent.engine.handle({ kind: 'add-policy', user })).kind, 'refused');
+  return agent;
+}
+
+test('ends a CHILD_SA that charon keeps although its switch was refused', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await refuseSwitch(lab, 0x1002);
+  await agent.clock.advance(499);
+  assert.deepEqual(agent.tunnels.terminated, []);
+  await agent.clock.advance(1);
+  assert.deepEqual(agent.tunnels.terminated, ['5']);
+  assert.equal(agent.engine.status().counters.terminated, 1);
+  await agent.clock.advance(10_000);
+  assert.deepEqual(agent.tunnels.terminated, ['5']);
+});
+
+test('leaves a CHILD_SA alone that charon gave up itself', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await refuseSwitch(lab, 0x1002);
+  agent.tunnels.children = [child('DELETING')];
+  await agent.clock.advance(10_000);
+  assert.deepEqual(agent.tunnels.terminated, []);
+});
+
+test('looks again when the IKE_SA was busy or VICI was away', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await refuseSwitch(lab, 0x1002);
+  agent.tunnels.isDown = true;
+  await agent.clock.advance(500);
+  agent.tunnels.isDown = false;
+  await agent.clock.advance(500);
+  assert.deepEqual(agent.tunnels.terminated, ['5']);
+});
+
+test('a refused trap ends nothing', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await refuseSwitch(lab, undefined);
+  await agent.clock.advance(10_000);
+  assert.equal(agent.tunnels.listings, 0);
+});
