@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { AgentError } from '../util/index.ts';
 
 /** enum flow_action of native/flow.h */
@@ -159,10 +160,12 @@ export function createEngine(callbacks: NativeCallbacks): NativeEngine {
   try {
     addon = createRequire(import.meta.url)(ADDON);
   } catch (cause) {
-    throw new AgentError('the native addon cannot be loaded: build it with `npm run setup`', {
-      code: 'unsupported',
-      cause,
-    });
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    throw new AgentError(
+      `the native addon cannot be loaded; in ${root} run \`npm run setup\` (a clone) or ` +
+        '`sh scripts/install-package.sh` (an installed package)',
+      { code: 'unsupported', cause },
+    );
   }
   if (!isNativeModule(addon))
     throw new AgentError('the native addon is not ours: build it again', { code: 'unsupported' });
