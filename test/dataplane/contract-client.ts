@@ -57,7 +57,9 @@ export class ContractClient implements Disposable {
 
   apply(...operations: readonly Operation[]): Promise<ApplyResponse> {
     const deadline = new Date(Date.now() + DEADLINE_MS);
-    return answer((callback) => this.grpc.apply(this.request(operations), new Metadata(), { deadline }, callback));
+    return answer((callback) =>
+      this.grpc.apply(this.request(operations), new Metadata(), { deadline }, callback),
+    );
   }
 
   /** Applies one operation. */
@@ -79,7 +81,8 @@ export class ContractClient implements Disposable {
 
   async sas(request: Partial<ListSasRequest> = {}): Promise<readonly SaState[]> {
     const all: SaState[] = [];
-    for await (const chunk of this.grpc.listSas({ ...ListSasRequest.create(), ...request })) all.push(...chunk.sas);
+    for await (const chunk of this.grpc.listSas({ ...ListSasRequest.create(), ...request }))
+      all.push(...chunk.sas);
     return all;
   }
 

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type PolicyMatch, PolicyOrder } from '../../src/dataplane/policy-order.ts';
+import type { PacketKey, Selector } from '../../src/dataplane/selector.ts';
+
+const anyPort = { firstPort: 0, lastPort: 65535 };
+
+/** Small spaces, so that policies overlap and packets hit them. */
+const selector: fc.Arbitrary<Selector> = fc
+  .record({
+    range: fc.tuple(fc.nat(15), fc.nat(15)),
+    ports: fc.constantFrom(
+      anyPort,
+      anyPort,
+      { firstPort: 3, lastPort: 5 },
+      { firstPort: 65535, lastPort: 0 },
+    ),
+    protocol: fc.constantFrom(0, 0, 6, 17),
+  })
+  .map(({ range: [a, b], ports, protocol }) => ({
+    first: Math.min(a, b),
+    last: Math.max(a, b),
+    ...ports,
+    protocol,
+  }));
+
+const packet: fc.Arbitrary<PacketKey> = fc.record({
+  source: fc.nat(16),
+  destination: fc.nat(16),
+  protocol: fc.constantFrom(1, 6, 17),
+  sourcePort: fc.constantFrom(-1, 3, 4, 9),
+  destinationPort: fc.constantFrom(-1, 3, 4, 9),
+});
+
+const policies: fc.Arbitrary<PolicyMatch[]> = fc
+  .array(fc.record({ source: selector, destination: selector, priority: fc.nat(3) }), { maxLength: 30 })
+  .map((list) => list.map((match, order) => ({ ...match, isInbound: false, order })));
+
+/** RFC 4301, 4.4.1, by the letter and without an order kept. */
+function naive(list: readonly PolicyMatch[], key: PacketKey): PolicyMatch | undefined {
+  const sideMatches = (s: Selector, address: number, port: number): boolean => {
+    const isPortGood =
+      (s.firstPort === 0 && s.lastPort === 65535) ||
+      (s.firstPort > s.lastPort ? port === -1 : port >= s.firstPort && port <= s.lastPort);
+    return s.first <= address && address <= s.last && [0, key.protocol].includes(s.protocol) && isPortGood;
+  };
+  const size = ({ first, last, firstPort, lastPort, protocol }: Selector): number =>
+    (last - first + 1) * (firstPort === 0 && lastPort === 65535 ? 2 : 1) * (protocol === 0 ? 2 : 1);
+  const rank = (p: PolicyMatch): readonly number[] => [
+    p.priority,
+    size(p.source) * size(p.destination),
+    p.order,
+  ];
+  return list
+    .filter(
+      (p) =>
+        sideMatches(p.source, key.source, key.sourcePort) &&
+        sideMatches(p.destination, key.destination, key.destinationPort),
+    )
+    .sort((a, b) => {
+      const [x, y] = [rank(a), rank(b)];
+      const at = x.findIndex((value, index) => value !== y[index]);
+      return at < 0 ? 0 : (x[at] ?? 0) - (y[at] ?? 0);
+    })[0];
+}
+
+describe('the order of policies', () => {
+  it('finds what a naive search over all of them finds, also after removals', () => {
+    fc.assert(
+      fc.property(
+        policies,
+        fc.array(fc.nat(29)),
+        fc.array(packet, { minLength: 1, maxLength: 20 }),
+        (list, gone, packets) => {
+          const order = new PolicyOrder<PolicyMatch>();
+          for (const policy of list) order.insert(policy);
+          const removed = new Set(gone.map((index) => list[index]));
+          for (const policy of removed) if (policy !== undefined) order.remove(policy);
+          const left = list.filter((policy) => !removed.has(policy));
+          for (const key of packets) assert.equal(order.first(key), naive(left, key));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('prefers priority to narrowness, narrowness to age, and age to nothing', () => {
+    const wide = { first: 0, last: 0xffffffff, ...anyPort, protocol: 0 };
+    const narrow = { ...wide, last: 255 };
+    const key = { source: 5, destination: 5, protocol: 6, sourcePort: 1, destinationPort: 1 };
+    const make = (source: Selector, priority: number, order: number): PolicyMatch => ({
+      isInbound: false,
+      source,
+      destination: wide,
+      priority,
+      order,
+    });
+    const order = new PolicyOrder<PolicyMatch>();
+    const ranked = [make(wide, 1, 9), make(narrow, 2, 5), make(wide, 2, 3), make(wide, 2, 4)];
+    for (const policy of [...ranked].reverse()) order.insert(policy);
+    for (const policy of ranked) {
+      assert.equal(order.first(key), policy);
+      order.remove(policy);
+    }
+    assert.equal(order.first(key), undefined);
+  });
+});
