@@ -27,8 +27,32 @@ export {
   PacketFlow,
   type ReceivedCounts,
 } from './packets.ts';
+export {
+  gatewayPeer,
+  type HeldSpis,
+  type KernelPeer,
+  type Peer,
+  type PeerOptions,
+  startGatewayPeer,
+  startKernelPeer,
+  startLibipsecPeer,
+} from './peer.ts';
 export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
+export {
+  assertCarriesPackets,
+  assertSameSas,
+  establish,
+  loadSceneTunnel,
+  type PeerKind,
+  type Scene,
+  type SceneOptions,
+  type SceneTunnel,
+  startScene,
+  Traffic,
+  type TrafficOptions,
+} from './scene.ts';
 export { formatSettings, mergeSettings, type Settings } from './settings.ts';
 export { type ListedChildSa, Swanctl } from './swanctl.ts';
 export { TempDir } from './temp-dir.ts';
@@ -42,3 +66,4 @@ export {
   tunnelSettings,
 } from './tunnel.ts';
 export { UmlGuest } from './uml-guest.ts';
+export { parseXfrmState, type XfrmSa } from './xfrm-state.ts';
