@@ -16,10 +16,9 @@ import {
   Protocol,
   ResultCode,
   type Sa,
-  WatchEventsRequest,
-  type WatchEventsResponse,
 } from '../../../src/proto/index.ts';
 import { ContractClient } from '../../dataplane/contract-client.ts';
+import { EventWatcher } from '../../dataplane/event-watcher.ts';
 import { connectTo, RawGrpc } from '../../dataplane/raw-grpc.ts';
 import {
   address,
@@ -536,25 +535,3 @@ describe('the contract over a unix socket', () => {
     await assert.rejects(place.ip('link', 'show', 'ipsec0'));
   });
 });
-
-/** Events one after another. */
-class EventWatcher implements Disposable {
-  readonly #call: ReturnType<ContractClient['grpc']['watchEvents']>;
-  readonly #events: AsyncIterator<WatchEventsResponse>;
-
-  constructor(client: ContractClient, resume: { after?: bigint; bootId?: Buffer } = {}) {
-    this.#call = client.grpc.watchEvents(WatchEventsRequest.create({ ownerId: client.owner, ...resume }));
-    this.#call.on('error', () => undefined);
-    this.#events = this.#call[Symbol.asyncIterator]();
-  }
-
-  async next(): Promise<WatchEventsResponse> {
-    const { value, done } = await this.#events.next();
-    if (done === true) throw new Error('the event stream ended');
-    return value;
-  }
-
-  [Symbol.dispose](): void {
-    this.#call.cancel();
-  }
-}
