@@ -102,6 +102,11 @@ export class PolicyTable {
     return policyOf(placeOf(users, added) === 0 ? added : users[0]);
   }
 
+  /** Every user, forward ones included. */
+  *users(): Generator<PolicyUser, void, undefined> {
+    for (const users of this.#users.values()) for (const { user } of users) yield user;
+  }
+
   /** Every policy the dataplane has to hold. */
   *policies(): Generator<[PolicyKey, SecurityPolicy], void, undefined> {
     for (const [key, users] of this.#users) {

@@ -14,8 +14,11 @@ export type ComparisonLoopOptions = {
   readonly intervalMs: number;
   /** Why no cycle can run now; undefined: it can. A wish is kept until then. */
   readonly obstacle: () => string | undefined;
-  /** One comparison and its repair; throws AgentError when it has to be tried again. */
-  readonly cycle: (signal: AbortSignal) => Promise<CycleSummary>;
+  /**
+   * One comparison and its repair; undefined when its ground changed meanwhile and it has to
+   * start again. Throws AgentError when it failed.
+   */
+  readonly cycle: (signal: AbortSignal) => Promise<CycleSummary | undefined>;
   readonly onFailure: (reason: string) => void;
 };
 
@@ -94,6 +97,11 @@ export class ComparisonLoop {
     const auditors = this.#takeAuditors();
     try {
       const summary = await cycle(signal);
+      if (summary === undefined) {
+        this.#isWanted = true;
+        this.#auditors.push(...auditors);
+        return;
+      }
       this.#cycles += 1;
       this.#last = summary;
       this.#failures = 0;

@@ -22,5 +22,6 @@ export type {
 } from './ports.ts';
 export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';
-export { SyncEngine, type SyncEngineOptions } from './sync-engine.ts';
+export { SyncEngine } from './sync-engine.ts';
+export type { SyncEngineOptions } from './sync-engine-options.ts';
 export type { Usage } from './usage-poller.ts';

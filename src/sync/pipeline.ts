@@ -105,6 +105,10 @@ export class Pipeline {
       return promise;
     }
     const item: WorkItem = { work: request, answer: resolve };
+    if (signal?.aborted) {
+      this.#giveUp(item, 'the request was withdrawn');
+      return promise;
+    }
     const onAbort = (): void => {
       if (this.#waiting.withdraw(item)) this.#giveUp(item, 'the request was withdrawn');
     };
@@ -214,11 +218,17 @@ export class Pipeline {
         for (const log of this.#touchLogs) log.add(key);
         this.#options.backOffs.clear(key);
       }
-      if (isFlush) this.#options.hooks.suspect();
+      if (isFlush) this.#dropPlan();
       if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
       else this.#answer(item, prepared.answer);
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
+  }
+
+  /** What a plan is about is no longer desired: keys it would send are wiped. */
+  #dropPlan(): void {
+    this.#plan?.drop();
+    this.#options.hooks.suspect();
   }
 
   #cutPlan(maxBatch: number): Batch | undefined {

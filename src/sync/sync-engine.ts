@@ -5,7 +5,7 @@ import {
   type SecurityPolicy,
   saKey,
 } from '../sad/index.ts';
-import { AgentError, assertNever, type Clock, type Logger } from '../util/index.ts';
+import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { compare, type Listings, toSyncDiff } from './comparison.ts';
@@ -14,50 +14,24 @@ import { DesiredState } from './desired-state.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
-import { emptyTotals } from './plan-run.ts';
-import type {
-  CallOptions,
-  DataplaneCapabilities,
-  DataplaneEvent,
-  DataplanePort,
-  RandomBytes,
-  TunnelControl,
-} from './ports.ts';
+import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
+import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import { SwitchWatch } from './switch-watch.ts';
-import { pollUsage, type Usage } from './usage-poller.ts';
+import {
+  ACQUIRE_BACK_OFF,
+  REKEY_BACK_OFF,
+  REKEY_SPACING_MS,
+  REPAIR_BACK_OFF,
+  type SyncEngineOptions,
+} from './sync-engine-options.ts';
+import { findUnswitched, isSwitched } from './unswitched.ts';
+import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
-
-export type SyncEngineOptions = {
-  readonly dataplane: DataplanePort;
-  readonly tunnels: TunnelControl;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly logger: Logger;
-  /** Called when requests can be answered from now on, or no longer. */
-  readonly onReadiness?: (readiness: Readiness) => void;
-  /** Called with each reading of the dataplane's counters. */
-  readonly onUsage?: (usage: Usage) => void;
-  /** No answer by then is an ambiguous one. Less than what charon waits. */
-  readonly applyDeadlineMs?: number;
-  /** 0: only when `audit` is called. */
-  readonly auditIntervalMs?: number;
-  /** 0: never. */
-  readonly usageIntervalMs?: number;
-  /** Requests beyond that are to be tried again. */
-  readonly maxWaiting?: number;
-  /** Operations of a repair in one batch: a request waits for one such batch at most. */
-  readonly backgroundBatch?: number;
-};
-
-const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
-const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
-const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
-const REKEY_SPACING_MS = 50;
 
 /**
  * Keeps a dataplane equal to what charon negotiated; docs/design/sync.md holds its
@@ -91,7 +65,7 @@ export class SyncEngine implements AsyncDisposable {
       ...{ clock, tasks, logger },
       backOff: REPAIR_BACK_OFF,
       intervalMs: options.auditIntervalMs ?? 30_000,
-      obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#notReadyReason() ?? 'reading back')),
+      obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
       cycle: (signal) => this.#cycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
     });
@@ -100,7 +74,10 @@ export class SyncEngine implements AsyncDisposable {
       backOff: REKEY_BACK_OFF,
       spacingMs: REKEY_SPACING_MS,
     });
-    this.#switchWatch = new SwitchWatch({ tunnels, clock, tasks, logger });
+    this.#switchWatch = new SwitchWatch({
+      ...{ tunnels, clock, tasks, logger },
+      isSwitched: (protocol, spi) => isSwitched(this.#desired, protocol, spi),
+    });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
       desired: this.#desired,
@@ -164,7 +141,7 @@ export class SyncEngine implements AsyncDisposable {
     }
     if (request.kind === 'add-sa') this.#desired.discard(request.sa);
     if (request.kind === 'add-policy') this.#switchWatch.refused(request.user);
-    return Promise.resolve(tryAgain(this.#notReadyReason() ?? 'not connected'));
+    return Promise.resolve(tryAgain(this.#obstacle() ?? 'not connected'));
   }
 
   /** Follows what charon has done, in order with requests. */
@@ -215,7 +192,7 @@ export class SyncEngine implements AsyncDisposable {
    */
   async diff({ signal }: CallOptions = {}): Promise<SyncDiff> {
     if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
-      throw new AgentError(`cannot compare: ${this.#notReadyReason()}`, {
+      throw new AgentError(`cannot compare: ${this.#obstacle()}`, {
         code: 'unavailable',
         retryable: true,
       });
@@ -343,11 +320,11 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   /** Compares once and repairs what differs; ends early when the ground it stands on changes. */
-  async #cycle(signal: AbortSignal): Promise<CycleSummary> {
+  async #cycle(signal: AbortSignal): Promise<CycleSummary | undefined> {
     const { dataplane, random, clock } = this.#options;
     const link = this.#link;
     const snapshot = this.#snapshots;
-    if (link.kind !== 'up') return emptyTotals();
+    if (link.kind !== 'up') return undefined;
     const { bootId, takesReplayState } = link.capabilities;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     const touched = this.#pipeline.startTouchLog();
@@ -360,7 +337,7 @@ export class SyncEngine implements AsyncDisposable {
           if (isCurrent()) this.#settleUnknown(listings, touched);
         },
       });
-      if (!isCurrent()) return emptyTotals();
+      if (!isCurrent()) return undefined;
       if (comparison.bootId !== bootId) {
         throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
       }
@@ -375,7 +352,8 @@ export class SyncEngine implements AsyncDisposable {
       this.#backOffs.keepOnly(repair.keys);
       this.#rekeys.setLost(repair.lost);
       const summary = await this.#pipeline.run(repair.operations, touched);
-      if (isCurrent()) this.#onCompared(bootId);
+      if (!isCurrent()) return undefined;
+      this.#onCompared(bootId);
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
@@ -396,38 +374,26 @@ export class SyncEngine implements AsyncDisposable {
     this.#isCompared = true;
     this.#publishReadiness();
     this.#retryLater();
+    for (const id of findUnswitched(this.#desired)) this.#switchWatch.watch(id);
   }
 
-  #notReadyReason(): string | undefined {
-    switch (this.#link.kind) {
-      case 'down':
-        return `no dataplane: ${this.#link.reason}`;
-      case 'no-snapshot':
-        return 'no snapshot of charon yet';
-      case 'fenced':
-        return `another agent is the writer: ${this.#link.reason}`;
-      case 'acquiring':
-        if (this.#acquireFailure !== undefined) return `cannot become the writer: ${this.#acquireFailure}`;
-        break;
-      case 'up':
-        break;
-      default:
-        return assertNever(this.#link, 'link state');
-    }
-    return this.#isCompared ? undefined : 'not compared with the dataplane yet';
+  #obstacle(): string | undefined {
+    return obstacleOf({
+      link: this.#link,
+      acquireFailure: this.#acquireFailure,
+      isCompared: this.#isCompared,
+    });
   }
 
   #publishReadiness(): void {
-    const reason = this.#notReadyReason();
-    const previous = this.#readiness;
-    if (reason === undefined && this.#link.kind === 'up') {
-      const { routeInterface, ackLatencyUs } = this.#link.capabilities;
-      this.#readiness = { kind: 'ready', routeInterface, ackLatencyUs };
-    } else if (reason !== undefined) {
-      this.#readiness = { kind: 'not-ready', reason };
-    }
-    if (JSON.stringify(previous) === JSON.stringify(this.#readiness)) return;
-    this.#options.logger.info({ readiness: this.#readiness }, 'readiness changed');
-    this.#options.onReadiness?.(this.#readiness);
+    const readiness = readinessOf({
+      link: this.#link,
+      acquireFailure: this.#acquireFailure,
+      isCompared: this.#isCompared,
+    });
+    if (isSameReadiness(readiness, this.#readiness)) return;
+    this.#readiness = readiness;
+    this.#options.logger.info({ readiness }, 'readiness changed');
+    this.#options.onReadiness?.(readiness);
   }
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ResultCode } from '../../src/proto/index.ts';
 import { SecretBytes } from '../../src/util/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
-import { SyncLab } from '../support/sync-lab.ts';
+import { INSTANCE, SyncLab } from '../support/sync-lab.ts';
 
 const inbound = (spi: number) => sampleSa({ direction: 'inbound', spi });
 const outbound = (spi: number) => sampleSa({ direction: 'outbound', spi });
@@ -264,4 +264,21 @@ test('flushes everything and nothing that came after', async () => {
   await agent.add(inbound(0x1003));
   await agent.until('the rest is gone', () => lab.dataplane.sas.length === 1);
   assert.equal(lab.dataplane.sas[0]?.id?.spi, 0x1003);
+});
+
+test('a flush in the middle of a repair sends nothing of what it flushed', async () => {
+  await using lab = await SyncLab.start();
+  lab.dataplane.latencyMs = 5;
+  const agent = await lab.agent({ backgroundBatch: 1 });
+  const sas = [1, 2, 3, 4].map((spi) =>
+    sampleSa({ direction: 'inbound', spi: 0x1000 + spi, change: { replayWindow: 0 } }),
+  );
+  agent.engine.replaceDesired({ sas, policyUsers: [] }, INSTANCE);
+  await agent.until('the repair has begun', () => lab.dataplane.arrived.length > 0);
+  agent.engine.change({ kind: 'flush-sas' });
+  await agent.until(
+    'nothing is left',
+    () => agent.engine.status().isInSync && lab.dataplane.sas.length === 0,
+  );
+  assert.ok(lab.dataplane.arrived.filter((kind) => kind === 'addSa').length < sas.length);
 });

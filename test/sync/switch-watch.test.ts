@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ResultCode } from '../../src/proto/index.ts';
 import { toSpi } from '../../src/sad/index.ts';
 import type { ChildSaView } from '../../src/sync/index.ts';
-import { sampleUser } from '../support/sample-sas.ts';
+import { sampleSa, sampleUser } from '../support/sample-sas.ts';
 import { SyncLab } from '../support/sync-lab.ts';
 
 const child = (state: string): ChildSaView => ({
@@ -61,4 +61,34 @@ test('a refused trap ends nothing', async () => {
   const agent = await refuseSwitch(lab, undefined);
   await agent.clock.advance(10_000);
   assert.equal(agent.tunnels.listings, 0);
+});
+
+test('ends a CHILD_SA whose switch failed while no agent was there', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  agent.tunnels.children = [child('INSTALLED')];
+  await agent.ready({
+    sas: [sampleSa({ direction: 'outbound', spi: 0x1002 }), sampleSa({ direction: 'outbound', spi: 0x2002 })],
+    policyUsers: [
+      sampleUser({ direction: 'inbound', spi: 0x1001 }),
+      sampleUser({ direction: 'outbound', spi: 0x2002 }),
+    ],
+  });
+  await agent.clock.advance(500);
+  assert.deepEqual(agent.tunnels.terminated, ['5']);
+});
+
+test('leaves a CHILD_SA alone that has no policies at all, and one whose policy came after all', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  agent.tunnels.children = [child('INSTALLED')];
+  const sas = () => [sampleSa({ direction: 'outbound', spi: 0x1002 })];
+  await agent.ready({ sas: sas(), policyUsers: [] });
+  await agent.clock.advance(10_000);
+  const inbound = sampleUser({ direction: 'inbound', spi: 0x1001 });
+  await agent.ready({ sas: sas(), policyUsers: [inbound] });
+  const user = sampleUser({ direction: 'outbound', spi: 0x1002 });
+  assert.equal((await agent.engine.handle({ kind: 'add-policy', user })).kind, 'ok');
+  await agent.clock.advance(10_000);
+  assert.deepEqual(agent.tunnels.terminated, []);
 });
