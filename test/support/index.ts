@@ -38,6 +38,7 @@ export {
   startLibipsecPeer,
 } from './peer.ts';
 export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
 export {
