@@ -2,20 +2,16 @@
  * The engine as a JavaScript class. src/dataplane/native.ts has its types and says what each method
  * does; here every argument is checked, because a wrong number must throw and not corrupt memory.
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "binding.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <node_api.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include "bytes.h"
-#include "engine.h"
 
 #define MAX_MTU 9216
 #define MIN_MTU 576
@@ -23,374 +19,6 @@
 #define MAX_NONCE 64
 #define READ_SA_WORDS 9
 #define READ_POLICY_WORDS 3
-
-struct binding {
-	napi_env env;
-	struct engine *engine;
-	napi_async_context async;
-	napi_ref callbacks;
-	/* Open from the first call into JavaScript in a slice to the slice's end. */
-	napi_handle_scope handles;
-	napi_callback_scope scope;
-	/* The wrapping object is kept alive while descriptors are open. */
-	napi_ref self;
-	bool is_collected;
-};
-
-static napi_value throw_error(napi_env env, const char *format, ...)
-{
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	napi_throw_error(env, NULL, text);
-	return NULL;
-}
-
-/* ---- arguments ---- */
-
-static bool get_u32(napi_env env, napi_value object, const char *name, uint32_t *result)
-{
-	napi_value value;
-	double number;
-
-	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    napi_get_value_double(env, value, &number) != napi_ok || !(number >= 0 && number <= UINT32_MAX) ||
-	    number != (double)(uint32_t)number) {
-		throw_error(env, "%s: expected an integer from 0 to 2^32-1", name);
-		return false;
-	}
-	*result = (uint32_t)number;
-	return true;
-}
-
-static bool get_port(napi_env env, napi_value object, const char *name, uint16_t *result)
-{
-	uint32_t number;
-
-	if (!get_u32(env, object, name, &number)) {
-		return false;
-	}
-	if (number > UINT16_MAX) {
-		throw_error(env, "%s: expected an integer from 0 to 65535", name);
-		return false;
-	}
-	*result = (uint16_t)number;
-	return true;
-}
-
-static bool get_u64(napi_env env, napi_value object, const char *name, uint64_t *result)
-{
-	napi_value value;
-	bool is_lossless;
-
-	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    napi_get_value_bigint_uint64(env, value, result, &is_lossless) != napi_ok || !is_lossless) {
-		throw_error(env, "%s: expected a bigint from 0 to 2^64-1", name);
-		return false;
-	}
-	return true;
-}
-
-static bool get_bool(napi_env env, napi_value object, const char *name, bool *result)
-{
-	napi_value value;
-
-	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    napi_get_value_bool(env, value, result) != napi_ok) {
-		throw_error(env, "%s: expected a boolean", name);
-		return false;
-	}
-	return true;
-}
-
-/* A typed array of this element type; `length` in elements. */
-static bool as_array(napi_env env, napi_value value, napi_typedarray_type wanted, void **data, size_t *length)
-{
-	napi_typedarray_type type;
-	bool is_array;
-
-	return napi_is_typedarray(env, value, &is_array) == napi_ok && is_array &&
-	       napi_get_typedarray_info(env, value, &type, length, data, NULL, NULL) == napi_ok && type == wanted;
-}
-
-static bool get_bytes(napi_env env, napi_value object, const char *name, uint8_t **data, size_t *length)
-{
-	napi_value value;
-	void *bytes;
-
-	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    !as_array(env, value, napi_uint8_array, &bytes, length)) {
-		throw_error(env, "%s: expected a Uint8Array", name);
-		return false;
-	}
-	*data = bytes;
-	return true;
-}
-
-/* Five numbers each: first and last address, first and last port, protocol. */
-static bool get_selectors(napi_env env, napi_value object, const char *name, struct selectors *result)
-{
-	napi_value value;
-	size_t length, i;
-	uint32_t *words;
-	void *data;
-
-	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    !as_array(env, value, napi_uint32_array, &data, &length) || length % 5 != 0 ||
-	    length / 5 > SA_MAX_SELECTORS) {
-		throw_error(env, "%s: expected a Uint32Array of at most %d selectors", name, SA_MAX_SELECTORS);
-		return false;
-	}
-	words = data;
-	result->count = (uint32_t)(length / 5);
-	result->items = calloc(result->count ? result->count : 1, sizeof(*result->items));
-	if (!result->items) {
-		throw_error(env, "out of memory");
-		return false;
-	}
-	for (i = 0; i < result->count; i++, words += 5) {
-		if (words[2] > UINT16_MAX || words[3] > UINT16_MAX || words[4] > UINT8_MAX) {
-			throw_error(env, "%s: port or protocol out of range", name);
-			return false;
-		}
-		result->items[i] = (struct selector){
-			.first = words[0],
-			.last = words[1],
-			.first_port = (uint16_t)words[2],
-			.last_port = (uint16_t)words[3],
-			.protocol = (uint8_t)words[4],
-		};
-	}
-	return true;
-}
-
-#define MAX_ARGUMENTS 4
-
-struct call {
-	napi_env env;
-	struct binding *binding;
-	struct engine *engine;
-	napi_value args[MAX_ARGUMENTS];
-};
-
-/* False, with an exception pending, if the arguments are too few or the engine must not be touched. */
-static bool begin_call(napi_env env, napi_callback_info info, size_t wanted, struct call *call)
-{
-	size_t count = MAX_ARGUMENTS;
-	napi_value self;
-	void *data;
-
-	if (napi_get_cb_info(env, info, &count, call->args, &self, NULL) != napi_ok || count < wanted ||
-	    napi_unwrap(env, self, &data) != napi_ok) {
-		throw_error(env, "expected %zu arguments on an Engine", wanted);
-		return false;
-	}
-	call->env = env;
-	call->binding = data;
-	call->engine = call->binding->engine;
-	if (engine_is_busy(call->engine)) {
-		throw_error(env, "the engine was called while it classifies a packet");
-		return false;
-	}
-	return true;
-}
-
-static struct sa *sa_argument(const struct call *call)
-{
-	uint32_t handle = SLOTS_NONE;
-	struct sa *sa = NULL;
-
-	if (napi_get_value_uint32(call->env, call->args[0], &handle) == napi_ok) {
-		sa = sad_get(engine_sad(call->engine), handle);
-	}
-	if (!sa) {
-		throw_error(call->env, "no SA has the handle %u", handle);
-	}
-	return sa;
-}
-
-static struct policy *policy_argument(const struct call *call)
-{
-	uint32_t handle = SLOTS_NONE;
-	struct policy *policy = NULL;
-
-	if (napi_get_value_uint32(call->env, call->args[0], &handle) == napi_ok) {
-		policy = engine_policy(call->engine, handle);
-	}
-	if (!policy) {
-		throw_error(call->env, "no policy has the handle %u", handle);
-	}
-	return policy;
-}
-
-static uint64_t *words_argument(const struct call *call, napi_value value, size_t wanted)
-{
-	size_t length;
-	void *data;
-
-	if (!as_array(call->env, value, napi_biguint64_array, &data, &length) || length < wanted) {
-		throw_error(call->env, "expected a BigUint64Array of at least %zu elements", wanted);
-		return NULL;
-	}
-	return data;
-}
-
-static bool bytes_argument(const struct call *call, napi_value value, uint8_t **data, size_t *length)
-{
-	void *bytes;
-
-	if (!as_array(call->env, value, napi_uint8_array, &bytes, length)) {
-		throw_error(call->env, "expected a Uint8Array");
-		return false;
-	}
-	*data = bytes;
-	return true;
-}
-
-static napi_value number(napi_env env, uint32_t value)
-{
-	napi_value result = NULL;
-
-	napi_create_uint32(env, value, &result);
-	return result;
-}
-
-/* ---- calls into JavaScript ---- */
-
-static void open_scope(struct binding *binding)
-{
-	napi_value resource;
-
-	if (!binding->scope) {
-		napi_open_handle_scope(binding->env, &binding->handles);
-		napi_create_object(binding->env, &resource);
-		napi_open_callback_scope(binding->env, resource, binding->async, &binding->scope);
-	}
-}
-
-/* Closing the scope runs what JavaScript queued meanwhile, which may call the engine again. */
-static void on_slice_end(void *context)
-{
-	struct binding *binding = context;
-	napi_callback_scope scope = binding->scope;
-	napi_handle_scope handles = binding->handles;
-
-	if (scope) {
-		binding->scope = NULL;
-		napi_close_callback_scope(binding->env, scope);
-		napi_close_handle_scope(binding->env, handles);
-	}
-}
-
-static napi_value call_back(struct binding *binding, const char *name, const napi_value *args, size_t count)
-{
-	napi_env env = binding->env;
-	napi_value callbacks, function, result = NULL, error;
-	bool is_pending = false;
-
-	if (napi_get_reference_value(env, binding->callbacks, &callbacks) == napi_ok &&
-	    napi_get_named_property(env, callbacks, name, &function) == napi_ok) {
-		napi_call_function(env, callbacks, function, count, args, &result);
-	}
-	napi_is_exception_pending(env, &is_pending);
-	if (is_pending) {
-		napi_get_and_clear_last_exception(env, &error);
-		napi_fatal_exception(env, error);
-		return NULL;
-	}
-	return result;
-}
-
-static void key_arguments(napi_env env, const struct flow_key *key, napi_value *args)
-{
-	args[0] = number(env, key->source);
-	args[1] = number(env, key->destination);
-	args[2] = number(env, key->protocol);
-	napi_create_int32(env, key->has_ports ? key->source_port : -1, &args[3]);
-	napi_create_int32(env, key->has_ports ? key->destination_port : -1, &args[4]);
-}
-
-static struct verdict on_classify(void *context, const struct flow_key *key)
-{
-	struct verdict verdict = { .action = FLOW_DROP };
-	struct binding *binding = context;
-	napi_value args[6], result;
-	napi_handle_scope handles;
-	uint32_t *words;
-	size_t length;
-	void *data;
-
-	open_scope(binding);
-	napi_open_handle_scope(binding->env, &handles);
-	napi_get_boolean(binding->env, key->inbound, &args[0]);
-	key_arguments(binding->env, key, args + 1);
-	result = call_back(binding, "classify", args, 6);
-	if (result && as_array(binding->env, result, napi_uint32_array, &data, &length) && length >= 3) {
-		words = data;
-		if (words[0] <= FLOW_PASS) {
-			verdict = (struct verdict){ words[0], words[1], words[2] };
-		}
-	}
-	napi_close_handle_scope(binding->env, handles);
-	return verdict;
-}
-
-static void on_sa_event(void *context, struct sa *sa, uint32_t event)
-{
-	struct binding *binding = context;
-	napi_value args[4];
-
-	open_scope(binding);
-	args[0] = number(binding->env, sa->handle);
-	args[1] = number(binding->env, event);
-	args[2] = number(binding->env, sa->peer_address);
-	args[3] = number(binding->env, sa->peer_port);
-	call_back(binding, "saEvent", args, 4);
-}
-
-static void on_acquire(void *context, uint32_t policy, const struct flow_key *key)
-{
-	struct binding *binding = context;
-	napi_value args[6];
-
-	open_scope(binding);
-	args[0] = number(binding->env, policy);
-	key_arguments(binding->env, key, args + 1);
-	call_back(binding, "acquire", args, 6);
-}
-
-static void on_fault(void *context, const char *what, int error)
-{
-	struct binding *binding = context;
-	napi_value args[2];
-
-	open_scope(binding);
-	napi_create_string_utf8(binding->env, what, NAPI_AUTO_LENGTH, &args[0]);
-	napi_create_string_utf8(binding->env, strerror(error), NAPI_AUTO_LENGTH, &args[1]);
-	call_back(binding, "fault", args, 2);
-}
-
-static void on_closed(void *context)
-{
-	struct binding *binding = context;
-
-	if (binding->is_collected) {
-		engine_destroy(binding->engine);
-		free(binding);
-		return;
-	}
-	open_scope(binding);
-	call_back(binding, "closed", NULL, 0);
-	on_slice_end(binding);
-	/* The object may be collected now. */
-	napi_delete_reference(binding->env, binding->self);
-	binding->self = NULL;
-}
-
-/* ---- methods ---- */
 
 static napi_value method_open(napi_env env, napi_callback_info info)
 {
@@ -764,8 +392,6 @@ static napi_value method_decapsulate(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* ---- class ---- */
-
 static void finalize(napi_env env, void *data, void *hint)
 {
 	struct binding *binding = data;
@@ -783,19 +409,12 @@ static void finalize(napi_env env, void *data, void *hint)
 static napi_value construct(napi_env env, napi_callback_info info)
 {
 	struct binding *binding = calloc(1, sizeof(*binding));
-	struct engine_callbacks callbacks = {
-		.classify = on_classify,
-		.sa_event = on_sa_event,
-		.acquire = on_acquire,
-		.fault = on_fault,
-		.slice_end = on_slice_end,
-		.closed = on_closed,
-		.context = binding,
-	};
+	struct engine_callbacks callbacks = binding_callbacks;
 	napi_value self, args[1], name;
 	napi_valuetype type = napi_undefined;
 	size_t count = 1;
 
+	callbacks.context = binding;
 	if (!binding || !(binding->engine = engine_create(&callbacks))) {
 		free(binding);
 		return throw_error(env, "out of memory");

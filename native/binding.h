@@ -1,0 +1,59 @@
+/*
+ * Between JavaScript and the engine: what the addon's files share.
+ *
+ *     addon.c  the class and its methods     arguments.c  from JavaScript     callbacks.c  into JavaScript
+ */
+#ifndef LAGOPUS_BINDING_H_
+#define LAGOPUS_BINDING_H_
+
+#include <node_api.h>
+
+#include "engine.h"
+
+#define MAX_ARGUMENTS 4
+
+struct binding {
+	napi_env env;
+	struct engine *engine;
+	napi_async_context async;
+	napi_ref callbacks;
+	/* Open from the first call into JavaScript in a slice to the slice's end. */
+	napi_handle_scope handles;
+	napi_callback_scope scope;
+	/* The wrapping object is kept alive while descriptors are open. */
+	napi_ref self;
+	bool is_collected;
+};
+
+struct call {
+	napi_env env;
+	struct binding *binding;
+	struct engine *engine;
+	napi_value args[MAX_ARGUMENTS];
+};
+
+/* arguments.c. The get_ functions read a property; false, and as_array() apart with an exception pending, if it is wrong. */
+napi_value throw_error(napi_env env, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool get_u32(napi_env env, napi_value object, const char *name, uint32_t *result);
+bool get_port(napi_env env, napi_value object, const char *name, uint16_t *result);
+bool get_u64(napi_env env, napi_value object, const char *name, uint64_t *result);
+bool get_bool(napi_env env, napi_value object, const char *name, bool *result);
+bool get_bytes(napi_env env, napi_value object, const char *name, uint8_t **data, size_t *length);
+/* Five numbers each: first and last address, first and last port, protocol. */
+bool get_selectors(napi_env env, napi_value object, const char *name, struct selectors *result);
+/* A typed array of this element type; `length` in elements. */
+bool as_array(napi_env env, napi_value value, napi_typedarray_type wanted, void **data, size_t *length);
+
+/* False, with an exception pending, if the arguments are too few or the engine must not be touched. */
+bool begin_call(napi_env env, napi_callback_info info, size_t wanted, struct call *call);
+/* The first argument; NULL, with an exception pending, if it is no handle in use. */
+struct sa *sa_argument(const struct call *call);
+struct policy *policy_argument(const struct call *call);
+uint64_t *words_argument(const struct call *call, napi_value value, size_t wanted);
+bool bytes_argument(const struct call *call, napi_value value, uint8_t **data, size_t *length);
+napi_value number(napi_env env, uint32_t value);
+
+/* callbacks.c: for an engine whose context is a struct binding. */
+extern const struct engine_callbacks binding_callbacks;
+
+#endif

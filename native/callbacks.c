@@ -1,0 +1,143 @@
+#include "binding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void open_scope(struct binding *binding)
+{
+	napi_value resource;
+
+	if (!binding->scope) {
+		napi_open_handle_scope(binding->env, &binding->handles);
+		napi_create_object(binding->env, &resource);
+		napi_open_callback_scope(binding->env, resource, binding->async, &binding->scope);
+	}
+}
+
+/* Closing the scope runs what JavaScript queued meanwhile, which may call the engine again. */
+static void on_slice_end(void *context)
+{
+	struct binding *binding = context;
+	napi_callback_scope scope = binding->scope;
+	napi_handle_scope handles = binding->handles;
+
+	if (scope) {
+		binding->scope = NULL;
+		napi_close_callback_scope(binding->env, scope);
+		napi_close_handle_scope(binding->env, handles);
+	}
+}
+
+static napi_value call_back(struct binding *binding, const char *name, const napi_value *args, size_t count)
+{
+	napi_env env = binding->env;
+	napi_value callbacks, function, result = NULL, error;
+	bool is_pending = false;
+
+	if (napi_get_reference_value(env, binding->callbacks, &callbacks) == napi_ok &&
+	    napi_get_named_property(env, callbacks, name, &function) == napi_ok) {
+		napi_call_function(env, callbacks, function, count, args, &result);
+	}
+	napi_is_exception_pending(env, &is_pending);
+	if (is_pending) {
+		napi_get_and_clear_last_exception(env, &error);
+		napi_fatal_exception(env, error);
+		return NULL;
+	}
+	return result;
+}
+
+static void key_arguments(napi_env env, const struct flow_key *key, napi_value *args)
+{
+	args[0] = number(env, key->source);
+	args[1] = number(env, key->destination);
+	args[2] = number(env, key->protocol);
+	napi_create_int32(env, key->has_ports ? key->source_port : -1, &args[3]);
+	napi_create_int32(env, key->has_ports ? key->destination_port : -1, &args[4]);
+}
+
+static struct verdict on_classify(void *context, const struct flow_key *key)
+{
+	struct verdict verdict = { .action = FLOW_DROP };
+	struct binding *binding = context;
+	napi_value args[6], result;
+	napi_handle_scope handles;
+	uint32_t *words;
+	size_t length;
+	void *data;
+
+	open_scope(binding);
+	napi_open_handle_scope(binding->env, &handles);
+	napi_get_boolean(binding->env, key->inbound, &args[0]);
+	key_arguments(binding->env, key, args + 1);
+	result = call_back(binding, "classify", args, 6);
+	if (result && as_array(binding->env, result, napi_uint32_array, &data, &length) && length >= 3) {
+		words = data;
+		if (words[0] <= FLOW_PASS) {
+			verdict = (struct verdict){ words[0], words[1], words[2] };
+		}
+	}
+	napi_close_handle_scope(binding->env, handles);
+	return verdict;
+}
+
+static void on_sa_event(void *context, struct sa *sa, uint32_t event)
+{
+	struct binding *binding = context;
+	napi_value args[4];
+
+	open_scope(binding);
+	args[0] = number(binding->env, sa->handle);
+	args[1] = number(binding->env, event);
+	args[2] = number(binding->env, sa->peer_address);
+	args[3] = number(binding->env, sa->peer_port);
+	call_back(binding, "saEvent", args, 4);
+}
+
+static void on_acquire(void *context, uint32_t policy, const struct flow_key *key)
+{
+	struct binding *binding = context;
+	napi_value args[6];
+
+	open_scope(binding);
+	args[0] = number(binding->env, policy);
+	key_arguments(binding->env, key, args + 1);
+	call_back(binding, "acquire", args, 6);
+}
+
+static void on_fault(void *context, const char *what, int error)
+{
+	struct binding *binding = context;
+	napi_value args[2];
+
+	open_scope(binding);
+	napi_create_string_utf8(binding->env, what, NAPI_AUTO_LENGTH, &args[0]);
+	napi_create_string_utf8(binding->env, strerror(error), NAPI_AUTO_LENGTH, &args[1]);
+	call_back(binding, "fault", args, 2);
+}
+
+static void on_closed(void *context)
+{
+	struct binding *binding = context;
+
+	if (binding->is_collected) {
+		engine_destroy(binding->engine);
+		free(binding);
+		return;
+	}
+	open_scope(binding);
+	call_back(binding, "closed", NULL, 0);
+	on_slice_end(binding);
+	/* The object may be collected now. */
+	napi_delete_reference(binding->env, binding->self);
+	binding->self = NULL;
+}
+
+const struct engine_callbacks binding_callbacks = {
+	.classify = on_classify,
+	.sa_event = on_sa_event,
+	.acquire = on_acquire,
+	.fault = on_fault,
+	.slice_end = on_slice_end,
+	.closed = on_closed,
+};

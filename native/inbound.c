@@ -1,0 +1,126 @@
+/* recvmmsg */
+#define _GNU_SOURCE
+
+#include "engine-internal.h"
+
+#include "bytes.h"
+
+#include <sys/uio.h>
+
+#define PEER_REPORT_INTERVAL_MS 1000
+
+static void note_peer(struct engine *engine, struct sa *sa, uint32_t address, uint16_t port)
+{
+	if (address == sa->source && port == sa->source_port) {
+		return;
+	}
+	if (address == sa->peer_address && port == sa->peer_port &&
+	    engine->now_ms - sa->peer_reported_ms < PEER_REPORT_INTERVAL_MS) {
+		return;
+	}
+	sa->peer_address = address;
+	sa->peer_port = port;
+	sa->peer_reported_ms = engine->now_ms;
+	sa->pending |= SA_PEER_ADDRESS;
+}
+
+static enum esp_result deliver(struct engine *engine, struct sa *sa, const struct esp_packet *inner)
+{
+	const struct flow *flow;
+	struct flow_key key;
+
+	ipv4_flow_key(inner->bytes, inner->length, true, &key);
+	if (!esp_selectors_match(sa, &key)) {
+		sa->counters.selector_drops++;
+		return ESP_MALFORMED;
+	}
+	esp_delivered(sa, inner->length, engine->now_ms);
+	flow = lookup_flow(engine, &key);
+	count_policy(engine, flow->policy, inner->length);
+	if (flow->action == FLOW_DISCARD) {
+		engine->statistics.inboundDiscarded++;
+		return ESP_DUMMY;
+	}
+	return ESP_OK;
+}
+
+static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner)
+{
+	size_t header, total = ipv4_length(outer, length);
+	bool is_udp = total != 0 && outer[9] == IPPROTO_UDP;
+	enum esp_result result;
+	uint32_t pending;
+	struct sa *sa;
+
+	header = (size_t)(outer[0] & 0x0f) * 4 + (is_udp ? UDP_HEADER : 0);
+	if (total < header + ESP_HEADER) {
+		engine->statistics.inboundMalformed++;
+		return ESP_MALFORMED;
+	}
+	sa = sad_find_inbound(&engine->sad, get32(outer + header), get32(outer + 16));
+	if (!sa) {
+		engine->statistics.inboundUnknownSpi++;
+		return ESP_MALFORMED;
+	}
+	pending = sa->pending;
+	result = esp_decapsulate(sa, outer + header, total - header, outer[1], inner);
+	if (is_udp && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
+		note_peer(engine, sa, get32(outer + 12), get16(outer + header - UDP_HEADER));
+	}
+	if (result == ESP_OK) {
+		result = deliver(engine, sa, inner);
+	} else if (result == ESP_DUMMY) {
+		engine->statistics.inboundDummy++;
+	}
+	if (result != ESP_OK && result != ESP_DUMMY) {
+		engine->statistics.inboundDropped++;
+	}
+	note_sa(engine, sa, pending);
+	return result;
+}
+
+enum esp_result engine_decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner)
+{
+	enum esp_result result;
+
+	slice_begin(engine);
+	result = decapsulate(engine, outer, length, inner);
+	slice_finish(engine);
+	return result;
+}
+
+void write_tun(void *context, const struct iovec *parts, int count)
+{
+	struct engine *engine = context;
+
+	if (writev(engine->fds[POLL_TUN], parts, count) < 0) {
+		engine->statistics.tunWriteFailed++;
+	} else {
+		engine->statistics.tunPacketsWritten++;
+	}
+}
+
+void on_outer_readable(uv_poll_t *poll, int status, int events)
+{
+	struct engine *engine = poll->data;
+	struct receive *rx = &engine->rx;
+	struct esp_packet inner;
+	int count = 0, i;
+
+	(void)events;
+	slice_begin(engine);
+	if (status == 0) {
+		count = recvmmsg(engine->fds[poll - engine->polls], rx->messages, SLICE, MSG_DONTWAIT, NULL);
+	}
+	for (i = 0; i < count; i++) {
+		engine->statistics.outerPacketsReceived++;
+		if (decapsulate(engine, rx->parts[i].iov_base, rx->messages[i].msg_len, &inner) == ESP_OK) {
+			coalesce_packet(&engine->coalescer, inner.bytes, inner.length);
+		}
+	}
+	coalesce_flush(&engine->coalescer);
+	if (status < 0) {
+		slice_fault(engine, poll, "receive from a raw socket", -status);
+	}
+	slice_finish(engine);
+}

@@ -1,0 +1,107 @@
+#define _GNU_SOURCE
+
+#include "engine-internal.h"
+
+#include <time.h>
+
+#define ACQUIRE_INTERVAL_MS 1000
+
+uint64_t engine_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void note_sa(struct engine *engine, struct sa *sa, uint32_t before)
+{
+	if (sa->pending != 0 && before == 0) {
+		sa->pending_next = engine->pending_sas;
+		engine->pending_sas = sa;
+	}
+}
+
+void note_acquire(struct engine *engine, struct policy *policy, const struct flow_key *key)
+{
+	if (policy->pending ||
+	    (policy->acquired_ms != 0 && engine->now_ms - policy->acquired_ms < ACQUIRE_INTERVAL_MS)) {
+		return;
+	}
+	policy->acquired_ms = engine->now_ms;
+	policy->pending_key = *key;
+	policy->pending = true;
+	policy->pending_next = engine->pending_policies;
+	engine->pending_policies = policy;
+}
+
+static void report(struct engine *engine)
+{
+	struct engine_callbacks *callbacks = &engine->callbacks;
+	struct policy *policy;
+	struct flow_key key;
+	uint32_t event, handle;
+	struct sa *sa;
+
+	while ((sa = engine->pending_sas) != NULL) {
+		event = sa->pending & -sa->pending;
+		sa->pending &= ~event;
+		if (sa->pending == 0) {
+			engine->pending_sas = sa->pending_next;
+		}
+		callbacks->sa_event(callbacks->context, sa, event);
+	}
+	while ((policy = engine->pending_policies) != NULL) {
+		engine->pending_policies = policy->pending_next;
+		policy->pending = false;
+		key = policy->pending_key;
+		handle = policy->handle;
+		callbacks->acquire(callbacks->context, handle, &key);
+	}
+	callbacks->slice_end(callbacks->context);
+}
+
+void slice_begin(struct engine *engine)
+{
+	engine->is_busy = true;
+	engine->now_ms = engine_now_ms();
+}
+
+void slice_finish(struct engine *engine)
+{
+	engine->is_busy = false;
+	report(engine);
+}
+
+void slice_fault(struct engine *engine, uv_poll_t *poll, const char *what, int number)
+{
+	uv_poll_stop(poll);
+	engine->callbacks.fault(engine->callbacks.context, what, number);
+}
+
+const struct flow *lookup_flow(struct engine *engine, const struct flow_key *key)
+{
+	struct flow *flow = flows_find(&engine->flows, key);
+	struct verdict verdict;
+
+	if (flow->epoch != engine->flows.epoch) {
+		verdict = engine->callbacks.classify(engine->callbacks.context, key);
+		flow->action = verdict.action;
+		flow->policy = engine_policy(engine, verdict.policy);
+		flow->sa = sad_get(&engine->sad, verdict.sa);
+		if (flow->action == FLOW_PROTECT && (!flow->sa || flow->sa->inbound)) {
+			flow->action = FLOW_DROP;
+		}
+		flow->epoch = engine->flows.epoch;
+	}
+	return flow;
+}
+
+void count_policy(const struct engine *engine, struct policy *policy, size_t length)
+{
+	if (policy) {
+		policy->packets++;
+		policy->bytes += length;
+		policy->last_use_ms = engine->now_ms;
+	}
+}
