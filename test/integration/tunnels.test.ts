@@ -8,10 +8,10 @@ import {
   IKE_NAME,
   Lab,
   parseXfrmState,
-  sadOf,
   type Scene,
   type SceneOptions,
   type SceneTunnel,
+  sadOf,
   startScene,
   TestCa,
 } from '../support/index.ts';
