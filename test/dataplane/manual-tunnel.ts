@@ -45,10 +45,8 @@ export class ManualTunnel implements Disposable {
 
   static async start(lab: Lab, options: ManualTunnelOptions = {}): Promise<ManualTunnel> {
     const { left, right } = await lab.pair();
-    const tunnel = new ManualTunnel(
-      await startEnd(lab, left, options.config),
-      await startEnd(lab, right, options.config),
-    );
+    const start = (site: Site): Promise<ManualEnd> => startEnd(lab, site, options.config);
+    const tunnel = new ManualTunnel(...(await Promise.all([start(left), start(right)])));
     await tunnel.route();
     await tunnel.install(options);
     return tunnel;
