@@ -104,6 +104,7 @@ METHOD(kernel_ipsec_t, get_spi, status_t,
 	uint8_t protocol, uint32_t *spi)
 {
 	feed_request_t request = {};
+	call_t outcome = CALL_NO_AGENT;
 	uintptr_t key;
 	bool success = TRUE;
 
@@ -111,8 +112,8 @@ METHOD(kernel_ipsec_t, get_spi, status_t,
 	if (this->feed->is_ready(this->feed))
 	{
 		request.seq = this->feed->next_seq(this->feed);
-		this->feed->call(this->feed, &request,
-			message_get_spi_request(request.seq, protocol, src, dst));
+		outcome = this->feed->call(this->feed, &request,
+					message_get_spi_request(request.seq, protocol, src, dst));
 	}
 	*spi = request.spi;
 	if (*spi)
@@ -125,6 +126,10 @@ METHOD(kernel_ipsec_t, get_spi, status_t,
 		success = draw_spi(this, protocol, dst, spi);
 	}
 	this->mutex->unlock(this->mutex);
+	if (outcome == CALL_REFUSED || outcome == CALL_UNKNOWN)
+	{
+		DBG1(DBG_KNL, "getting SPI from agent failed: %s", request.reason);
+	}
 	return success ? SUCCESS : FAILED;
 }
 
