@@ -38,6 +38,8 @@ export type LagopusDataplaneOptions = DataplaneTarget & {
   readonly listDeadlineMs?: number;
 };
 
+const NO_METADATA = new Metadata();
+
 type Chunk = { readonly bootId: Buffer; readonly complete: boolean };
 
 /** A dataplane behind gRPC. One writer, one owner. */
@@ -73,12 +75,12 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     return new LagopusDataplane(client, options);
   }
 
-  /** Waits for a connection, up to the deadline of a call. */
+  /** Does not wait for a connection: while there is none the error says why. */
   async capabilities(options?: CallOptions): Promise<DataplaneCapabilities> {
     const response = await this.#unary<GetCapabilitiesResponse>(
       'GetCapabilities',
       options,
-      (metadata, callOptions, done) => this.#client.getCapabilities({}, metadata, callOptions, done),
+      (callOptions, done) => this.#client.getCapabilities({}, NO_METADATA, callOptions, done),
     );
     return decodeCapabilities(response);
   }
@@ -90,8 +92,8 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     const { epoch } = await this.#unary<AcquireWriterResponse>(
       'AcquireWriter',
       options,
-      (metadata, callOptions, done) =>
-        this.#client.acquireWriter({ ownerId: this.#ownerId }, metadata, callOptions, done),
+      (callOptions, done) =>
+        this.#client.acquireWriter({ ownerId: this.#ownerId }, NO_METADATA, callOptions, done),
     );
     this.#epoch = epoch;
     this.#stream = new ApplyStream(this.#client);
@@ -177,16 +179,14 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     name: string,
     { signal }: CallOptions = {},
     start: (
-      metadata: Metadata,
       options: Partial<GrpcCallOptions>,
       done: (error: Error | null, response: T) => void,
     ) => { cancel: () => void },
   ): Promise<T> {
     signal?.throwIfAborted();
-    const metadata = new Metadata({ waitForReady: true });
     return new Promise((resolve, reject) => {
       const onAbort = (): void => call.cancel();
-      const call = start(metadata, { deadline: Date.now() + this.#callDeadlineMs }, (error, response) => {
+      const call = start({ deadline: Date.now() + this.#callDeadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', onAbort);
         if (error === null) resolve(response);
         else reject(signal?.aborted ? signal.reason : toAgentError(name, error));

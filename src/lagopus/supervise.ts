@@ -63,7 +63,7 @@ async function connectWithRetries(
     return await pRetry(() => connect(options), {
       retries: Number.POSITIVE_INFINITY,
       minTimeout: 50,
-      maxTimeout: 2_000,
+      maxTimeout: 1_000,
       randomize: true,
       signal,
       shouldRetry: ({ error }) => error instanceof AgentError,
@@ -79,8 +79,6 @@ async function connectWithRetries(
 
 /** Opens the event stream, and asks for capabilities of the same boot. */
 async function connect({ dataplane, signal }: SuperviseOptions): Promise<Connected> {
-  // Waits for the connection, so that the stream is opened on one that stands.
-  await dataplane.capabilities({ signal });
   const events = dataplane.watchEvents({ signal })[Symbol.asyncIterator]();
   const first = await events.next();
   const capabilities = await dataplane.capabilities({ signal });

@@ -141,6 +141,16 @@ export class Pipeline {
     this.settleUnknown(() => false, reason);
   }
 
+  /** Later work on an entry decides what becomes of it, not what a listing says of earlier work. */
+  #overtakeUnknown(keys: readonly string[]): void {
+    const isOvertaken = ({ operation }: UnknownEntry): boolean =>
+      operationKeys(operation).some((key) => keys.includes(key));
+    const overtaken = this.#unknown.filter(isOvertaken);
+    if (overtaken.length === 0) return;
+    this.#unknown = this.#unknown.filter((entry) => !isOvertaken(entry));
+    for (const { item } of overtaken) this.#giveUp(item, 'overtaken before its outcome was known');
+  }
+
   /** Answers requests whose answer did not come by what is in effect now. */
   settleUnknown(isInEffect: (operation: Operation) => boolean, reason: string): void {
     const unknown = this.#unknown;
@@ -218,6 +228,7 @@ export class Pipeline {
         for (const log of this.#touchLogs) log.add(key);
         this.#options.backOffs.clear(key);
       }
+      this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
       if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
       else this.#answer(item, prepared.answer);

@@ -3,8 +3,12 @@ import { AgentError, type Clock, type Logger } from '../util/index.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { TunnelControl } from './ports.ts';
 
-/** When to look, from the failure on; several times because a busy IKE_SA is not listed. */
-const CHECK_AFTER_MS = [500, 1_000, 2_000] as const;
+/**
+ * When to look, from the failure on; several times because a busy IKE_SA is not listed. Not before
+ * charon's plugin has ended the CHILD_SA itself, by an expiry that has charon create it anew: one
+ * that is terminated over VICI does not come back.
+ */
+const CHECK_AFTER_MS = [2_000, 3_000, 5_000] as const;
 
 export type SwitchWatchOptions = {
   readonly tunnels: TunnelControl;

@@ -1,10 +1,4 @@
-import {
-  operationKeys,
-  type SaKey,
-  type SecurityAssociation,
-  type SecurityPolicy,
-  saKey,
-} from '../sad/index.ts';
+import { type SaKey, type SecurityAssociation, type SecurityPolicy, saKey } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
@@ -334,7 +328,7 @@ export class SyncEngine implements AsyncDisposable {
         desired: this.#desired,
         ignored: touched,
         settle: (listings) => {
-          if (isCurrent()) this.#settleUnknown(listings, touched);
+          if (isCurrent()) this.#settleUnknown(listings);
         },
       });
       if (!isCurrent()) return undefined;
@@ -360,11 +354,10 @@ export class SyncEngine implements AsyncDisposable {
     }
   }
 
-  #settleUnknown(listings: Listings, touched: ReadonlySet<string>): void {
+  #settleUnknown(listings: Listings): void {
     if (this.#pipeline.unknownCount === 0) return;
-    const isInEffect = readBack(listings, this.#desired);
     this.#pipeline.settleUnknown(
-      (operation) => isInEffect(operation) && !operationKeys(operation).some((key) => touched.has(key)),
+      readBack(listings, this.#desired),
       'the dataplane gave no answer, and did not do it',
     );
   }

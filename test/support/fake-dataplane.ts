@@ -85,6 +85,8 @@ export class FakeDataplane implements AsyncDisposable {
   acquisitions = 0;
   /** Before each answer. */
   latencyMs = 0;
+  /** Does not say what it can. */
+  isMute = false;
   maxBatch = 1_000;
   /** Entries in one message of a listing. */
   chunkSize = 1_000;
@@ -125,11 +127,21 @@ export class FakeDataplane implements AsyncDisposable {
     return [...this.#policies.values()].map(({ policy }) => policy);
   }
 
-  async start(): Promise<void> {
+  get isRunning(): boolean {
+    return this.#server !== undefined;
+  }
+
+  /** Listens on the unix socket, or where a test says; gives the port. */
+  async start(
+    address: string = this.target,
+    credentials: ServerCredentials = ServerCredentials.createInsecure(),
+  ): Promise<number> {
     if (existsSync(this.path)) rmSync(this.path);
     const server = new Server();
     const service: IpsecServiceServer = {
-      getCapabilities: (_call, done) => done(null, this.#capabilities()),
+      getCapabilities: (_call, done) => {
+        if (!this.isMute) done(null, this.#capabilities());
+      },
       acquireWriter: (call, done) => {
         this.acquisitions += 1;
         const epoch = (this.#epochs.get(call.request.ownerId) ?? 0n) + 1n;
@@ -154,12 +166,12 @@ export class FakeDataplane implements AsyncDisposable {
       },
     };
     server.addService(IpsecServiceService, service);
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(this.target, ServerCredentials.createInsecure(), (error) =>
-        error === null ? resolve() : reject(error),
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.bindAsync(address, credentials, (error, port) =>
+        error === null ? resolve(port) : reject(error),
       );
     });
-    this.#server = server;
   }
 
   /** Cuts every connection; what was applied stays. */
@@ -187,6 +199,11 @@ export class FakeDataplane implements AsyncDisposable {
 
   refuseNext(kind: OperationKind, code: ResultCode = ResultCode.RESULT_CODE_CAPACITY): void {
     this.failNext(kind, { kind: 'refuse', code, message: 'as the test wants it' });
+  }
+
+  /** Failures that were planned and did not happen yet never will. */
+  forgetFailures(): void {
+    this.#failures.length = 0;
   }
 
   /** Lets batches that hang take effect, if their writer still is one. */

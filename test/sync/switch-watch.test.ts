@@ -29,7 +29,7 @@ async function refuseSwitch(lab: SyncLab, spi: number | undefined) {
 test('ends a CHILD_SA that charon keeps although its switch was refused', async () => {
   await using lab = await SyncLab.start();
   const agent = await refuseSwitch(lab, 0x1002);
-  await agent.clock.advance(499);
+  await agent.clock.advance(1_999);
   assert.deepEqual(agent.tunnels.terminated, []);
   await agent.clock.advance(1);
   assert.deepEqual(agent.tunnels.terminated, ['5']);
@@ -50,9 +50,9 @@ test('looks again when the IKE_SA was busy or VICI was away', async () => {
   await using lab = await SyncLab.start();
   const agent = await refuseSwitch(lab, 0x1002);
   agent.tunnels.isDown = true;
-  await agent.clock.advance(500);
+  await agent.clock.advance(2_000);
   agent.tunnels.isDown = false;
-  await agent.clock.advance(500);
+  await agent.clock.advance(1_000);
   assert.deepEqual(agent.tunnels.terminated, ['5']);
 });
 
@@ -74,7 +74,7 @@ test('ends a CHILD_SA whose switch failed while no agent was there', async () =>
       sampleUser({ direction: 'outbound', spi: 0x2002 }),
     ],
   });
-  await agent.clock.advance(500);
+  await agent.clock.advance(2_000);
   assert.deepEqual(agent.tunnels.terminated, ['5']);
 });
 
