@@ -94,23 +94,28 @@ function subjectOf(operation: Operation): Subject | undefined {
 export class Drills {
   readonly #path: string;
   readonly #logger: Logger;
-  #version = '';
+  #version: string;
   #drills: { readonly drill: Drill; seen: number }[] = [];
 
+  /** @throws AgentError when the file is there and wrong. */
   constructor(path: string, logger: Logger) {
     this.#path = path;
     this.#logger = logger;
-    this.refresh();
+    this.#version = this.#fileVersion();
+    this.#load();
   }
 
-  /** @throws AgentError when the file is there and wrong: a drill that silently does not happen proves nothing. */
+  /** Reads the file if it changed; one that is wrong meanwhile ends all drills, with an error in the log. */
   refresh(): void {
-    const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    const version = stat === undefined ? '' : `${stat.ino} ${stat.mtimeNs} ${stat.size}`;
+    const version = this.#fileVersion();
     if (version === this.#version) return;
-    this.#drills = version === '' ? [] : this.#load().refuse.map((drill) => ({ drill, seen: 0 }));
     this.#version = version;
-    this.#logger.warn({ path: this.#path, drills: this.#drills.length }, 'refusal drills changed');
+    try {
+      this.#load();
+      this.#logger.warn({ path: this.#path, drills: this.#drills.length }, 'refusal drills changed');
+    } catch (error) {
+      this.#logger.error({ reason: errorMessage(error) }, 'refusal drills are wrong: none is in force');
+    }
   }
 
   /** Why this operation is to be refused, if it is. */
@@ -129,9 +134,18 @@ export class Drills {
     return undefined;
   }
 
-  #load(): z.output<typeof drillsSchema> {
+  /** Empty when there is no file. */
+  #fileVersion(): string {
+    const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? '' : `${stat.ino} ${stat.mtimeNs} ${stat.size}`;
+  }
+
+  #load(): void {
+    this.#drills = [];
+    if (this.#version === '') return;
     try {
-      return drillsSchema.parse(parse(readFileSync(this.#path, 'utf8')) ?? {});
+      const { refuse } = drillsSchema.parse(parse(readFileSync(this.#path, 'utf8')) ?? {});
+      this.#drills = refuse.map((drill) => ({ drill, seen: 0 }));
     } catch (cause) {
       const why = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);
       throw new AgentError(`drills file ${this.#path}: ${why}`, { code: 'invalid-input', cause });

@@ -91,7 +91,8 @@ function serverStream<Request, Response>(
   return (call) => {
     serve(call).catch((error: unknown) => {
       logger.debug({ err: error }, 'stream ended with an error');
-      call.destroy(Object.assign(new Error(errorMessage(error)), statusOf(error)));
+      // How grpc-js takes a status: destroying the stream would send none.
+      call.emit('error', Object.assign(new Error(errorMessage(error)), statusOf(error)));
     });
   };
 }

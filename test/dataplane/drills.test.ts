@@ -58,4 +58,13 @@ describe('refusal drills', () => {
     write('refuse: [');
     assert.throws(() => new Drills(path, silentLogger), /drills\.yaml/);
   });
+
+  it('are none while their file is wrong, and the dataplane goes on', () => {
+    write('refuse: [{ operation: add_sa, code: internal }]');
+    const drills = new Drills(path, silentLogger);
+    assert.ok(drills.refusal(inbound));
+    write('refuse: nonsense');
+    drills.refresh();
+    assert.equal(drills.refusal(inbound), undefined);
+  });
 });

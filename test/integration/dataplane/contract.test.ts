@@ -164,6 +164,10 @@ describe('the contract over a unix socket', () => {
     assert.equal(counters?.sa?.reqid, 0);
   });
 
+  it('refuses a nonce that is none', async () => {
+    await assert.rejects(client.sas({ fingerprintNonce: randomBytes(3) }), { code: status.INVALID_ARGUMENT });
+  });
+
   it('takes the same SA twice, and does not take another one under its SPI', async () => {
     const sa = inbound({ replayState: { highestSequence: 77n, bitmap: Buffer.of(0b101) } });
     await client.must(addSa(copyOf(sa)));
