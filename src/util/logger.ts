@@ -15,4 +15,10 @@ export type Logger = {
 const ignore = (): void => undefined;
 
 /** Drops everything. */
-export const silentLogger: Logger = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
+export const silentLogger: Logger = {
+  trace: ignore,
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+};
