@@ -118,7 +118,7 @@ host_t *message_get_host(feed_message_t *this, feed_tag_t tag);
 traffic_selector_t *message_get_ts(feed_message_t *this, feed_tag_t tag);
 
 /**
- * Walk through the entries of MSG_USAGE.
+ * Walk through the entries of a MSG_USAGE, and of nothing else.
  *
  * @param offset	0 at first, then as the last call left it
  * @param entry		receives an entry; its dst has to be destroyed
@@ -127,7 +127,7 @@ traffic_selector_t *message_get_ts(feed_message_t *this, feed_tag_t tag);
 bool message_next_usage(feed_message_t *this, size_t *offset, usage_entry_t *entry);
 
 /**
- * Walk through the entries of MSG_POLICY_USAGE.
+ * Walk through the entries of a MSG_POLICY_USAGE, and of nothing else.
  *
  * @param offset	0 at first, then as the last call left it
  * @param entry		receives an entry; its selectors have to be destroyed

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CHILD_NAME } from '../../support/index.ts';
+import type { PluginMessage } from '../../../src/keyfeed/index.ts';
+import { logged, Rig } from './rig.ts';
+
+function keysOf(message: PluginMessage): Buffer[] {
+  if (message.kind !== 'add-sa') return [];
+  return [message.sa.encrKey, message.sa.integKey].flatMap((key) =>
+    key === undefined ? [] : [key.reveal((bytes) => Buffer.from(bytes))],
+  );
+}
+
+/** Every file under a directory, sockets left out. */
+async function files(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** How a log could show bytes: as they are, in hex (with or without gaps), in base64. */
+function spellings(key: Buffer): RegExp {
+  const pairs = [...key].map((byte) => byte.toString(16).padStart(2, '0'));
+  const base64 = key.toString('base64').replace(/=+$/, '').replaceAll(/[+/]/g, '\\$&');
+  return new RegExp(`${pairs.slice(0, 12).join('[ :\\n]*')}|${base64}`, 'i');
+}
+
+test('no key is in anything charon writes, at the highest level of our own log group', async () => {
+  await using rig = await Rig.start({
+    logLevels: { default: 2, knl: 4, chd: 2, ike: 2 },
+    tunnel: { esp: 'aes256-sha256' },
+  });
+  await rig.initiate();
+  await rig.left.swanctl.rekey({ child: CHILD_NAME });
+  await logged(rig.left, /outbound CHILD_SA net\{2\} established/);
+  rig.agent.answers = () => ({ code: 'refused', reason: 'no more' });
+  await rig.left.swanctl.rekey({ child: CHILD_NAME });
+  await logged(rig.left, 'failed: no more');
+  const keys = rig.agent.received.flatMap(keysOf);
+  assert(keys.length >= 8);
+  const found = [];
+  for (const path of await files(rig.lab.dir)) {
+    const bytes = await readFile(path);
+    for (const key of keys) {
+      if (bytes.includes(key) || spellings(key).test(bytes.toString('latin1'))) found.push(path);
+    }
+  }
+  assert.deepEqual(found, []);
+});
