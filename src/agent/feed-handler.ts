@@ -1,5 +1,11 @@
 import type { FeedChange, FeedHandler, FeedRequest, FeedSnapshot, RequestResult } from '../keyfeed/index.ts';
-import { type IpAddress, type PolicyUser, type SecurityAssociation, saKey } from '../sad/index.ts';
+import {
+  formatAlgorithms,
+  type IpAddress,
+  type PolicyUser,
+  type SecurityAssociation,
+  saKey,
+} from '../sad/index.ts';
 import type { SyncAnswer, SyncEngine, SyncRequest } from '../sync/index.ts';
 import { AgentError, assertNever, errorMessage, type Logger } from '../util/index.ts';
 import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
@@ -14,9 +20,12 @@ export type FeedHandlerOptions = {
   readonly logger: Logger;
 };
 
-function toResult(answer: SyncAnswer): RequestResult {
+function toResult(answer: SyncAnswer, algorithms: string | undefined): RequestResult {
   if (answer.kind === 'ok') return { kind: 'ok', spi: answer.spi };
-  return { kind: answer.kind, reason: `${answer.code}: ${answer.reason}` };
+  // A dataplane knows an algorithm it does not have by number only.
+  const isNameless = answer.code === 'unsupported-algorithm' && algorithms !== undefined;
+  const reason = isNameless ? `${algorithms}: ${answer.reason}` : answer.reason;
+  return { kind: answer.kind, reason: `${answer.code}: ${reason}` };
 }
 
 /** Every one but `probe`. */
@@ -108,7 +117,8 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
         return { kind: 'refused', reason };
       }
       logger.debug({ request: describeRequest(translated) }, 'charon asks');
-      return engine.handle(translated).then(toResult);
+      const algorithms = translated.kind === 'add-sa' ? formatAlgorithms(translated.sa) : undefined;
+      return engine.handle(translated).then((answer) => toResult(answer, algorithms));
     },
   };
 }
