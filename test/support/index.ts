@@ -15,6 +15,14 @@ export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';
+export {
+  assertSettled,
+  DrillsFile,
+  type GatewayPair,
+  type InstallStep,
+  logsDuring,
+  startGatewayPair,
+} from './gateway-pair.ts';
 export { isListening } from './is-listening.ts';
 export { keyForms } from './key-forms.ts';
 export { type GuestSite, Lab, type Router, type Site, sweepLabs } from './lab.ts';
@@ -38,7 +46,7 @@ export {
   startLibipsecPeer,
 } from './peer.ts';
 export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
-export { rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
+export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
 export {

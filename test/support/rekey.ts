@@ -39,7 +39,8 @@ export function rekeyChild(self: Peer, other: Peer): Promise<void> {
   return replacingChildSa([self, other], () => self.swanctl.rekey({ child: CHILD_NAME }));
 }
 
-async function ikeSas(peer: Peer): Promise<string[]> {
+/** The IKE_SAs a peer has, by their initiator's SPI. */
+export async function ikeSas(peer: Peer): Promise<string[]> {
   const { stdout } = await peer.swanctl.run(['--list-sas', '--raw']);
   return [...stdout.matchAll(/initiator-spi=([0-9a-f]+)/g)].map(([, spi]) => spi ?? '');
 }
