@@ -1,32 +1,43 @@
-/** Names that have to be ticked off, in any order, within a time. */
-export class Expectation {
-  /** Rejects, telling how many are missing, when the time is over. */
-  readonly met: Promise<void>;
-  readonly #missing: Set<string>;
-  readonly #outcome = Promise.withResolvers<void>();
-  readonly #timer: NodeJS.Timeout;
+/** What became of an expectation. */
+export type Fulfilment = {
+  /** Until the last name that was ticked off. */
+  readonly elapsedMs: number;
+  /** Names that were not, when the time was over. */
+  readonly missing: readonly string[];
+};
 
-  constructor(what: string, names: readonly string[], timeoutMs: number) {
+/** Names that have to be ticked off, in any order, within a time. The clock starts at once. */
+export class Expectation {
+  /** Resolves when all are, or the time is over. */
+  readonly settled: Promise<Fulfilment>;
+  readonly #missing: Set<string>;
+  readonly #outcome = Promise.withResolvers<Fulfilment>();
+  readonly #startedMs = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #elapsedMs = 0;
+
+  constructor(names: readonly string[], timeoutMs: number) {
     this.#missing = new Set(names);
-    this.met = this.#outcome.promise;
+    this.settled = this.#outcome.promise;
     // It may fail before anybody waits.
-    this.met.catch(() => undefined);
-    this.#timer = setTimeout(() => {
-      const missing = this.#missing.size;
-      this.fail(new Error(`${what}: ${missing} of ${names.length} missing after ${timeoutMs} ms`));
-    }, timeoutMs);
+    this.settled.catch(() => undefined);
+    this.#timer = setTimeout(() => this.#settle(), timeoutMs);
   }
 
   /** Names that are not expected, or were ticked off before, are ignored. */
   tick(name: string): void {
-    this.#missing.delete(name);
-    if (this.#missing.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#outcome.resolve();
+    if (!this.#missing.delete(name)) return;
+    this.#elapsedMs = performance.now() - this.#startedMs;
+    if (this.#missing.size === 0) this.#settle();
   }
 
   fail(reason: unknown): void {
     clearTimeout(this.#timer);
     this.#outcome.reject(reason);
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer);
+    this.#outcome.resolve({ elapsedMs: this.#elapsedMs, missing: [...this.#missing] });
   }
 }

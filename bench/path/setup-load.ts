@@ -6,9 +6,17 @@ import type { MeasuredGateway, StartGateway } from './gateway.ts';
 import { startPair } from './pair.ts';
 import { addInnerAddresses, type ChildRank, childName, ikeName, loadTunnels } from './tunnels.ts';
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 10_000;
 /** After everything is down, for deletions that are still on their way to a dataplane. */
 const SETTLE_MS = 100;
+
+/** What came of initiating many CHILD_SAs at once. */
+export type Setups = {
+  readonly up: number;
+  readonly failed: number;
+  /** From the first one initiated until the last one up. */
+  readonly elapsedMs: number;
+};
 
 /** Many tunnels between two gateways, brought up and down over the initiator's VICI. */
 export class SetupLoad implements AsyncDisposable {
@@ -40,31 +48,34 @@ export class SetupLoad implements AsyncDisposable {
     return load;
   }
 
-  /** Initiates one CHILD_SA in each tunnel without waiting; the time until the last one is up, in ms. */
-  async setUpAll(rank: ChildRank): Promise<number> {
-    const startedMs = performance.now();
-    const expected = this.#expect(
-      `${rank} CHILD_SAs up`,
-      this.#tunnels.map((index) => childName(index, rank)),
-    );
+  /** Initiates one CHILD_SA in each tunnel without waiting for any, then waits for all. */
+  async setUpAll(rank: ChildRank): Promise<Setups> {
+    const expected = this.#expect(this.#tunnels.map((index) => childName(index, rank)));
     await Promise.all(this.#tunnels.map((index) => this.#initiate(index, rank)));
-    await expected.met;
-    return performance.now() - startedMs;
+    const { elapsedMs, missing } = await expected.settled;
+    return { up: this.#tunnels.length - missing.length, failed: missing.length, elapsedMs };
   }
 
-  /** The same one by one, the next when the one before is up. */
+  /**
+   * One by one, the next when the one before is up.
+   *
+   * @throws Error when one does not come up
+   */
   async setUpInTurn(rank: ChildRank): Promise<void> {
     for (const index of this.#tunnels) {
-      const expected = this.#expect(`the CHILD_SA ${childName(index, rank)} up`, [childName(index, rank)]);
+      const expected = this.#expect([childName(index, rank)]);
       await this.#initiate(index, rank);
-      await expected.met;
+      const { missing } = await expected.settled;
+      if (missing.length > 0) throw new Error(`the CHILD_SA ${missing[0]} did not come up`);
     }
   }
 
+  /** @throws Error when an IKE_SA stays up */
   async tearDownAll(): Promise<void> {
-    const expected = this.#expect('IKE_SAs down', this.#tunnels.map(ikeName));
+    const expected = this.#expect(this.#tunnels.map(ikeName));
     await Promise.all(this.#tunnels.map((index) => this.#command('terminate', { ike: ikeName(index) })));
-    await expected.met;
+    const { missing } = await expected.settled;
+    if (missing.length > 0) throw new Error(`${missing.length} IKE_SAs did not go down`);
     await sleep(SETTLE_MS);
   }
 
@@ -83,8 +94,8 @@ export class SetupLoad implements AsyncDisposable {
     if (reply.text('success') !== 'yes') throw new Error(`${command}: ${reply.text('errmsg')}`);
   }
 
-  #expect(what: string, names: readonly string[]): Expectation {
-    this.#expected = new Expectation(what, names, TIMEOUT_MS);
+  #expect(names: readonly string[]): Expectation {
+    this.#expected = new Expectation(names, TIMEOUT_MS);
     return this.#expected;
   }
 

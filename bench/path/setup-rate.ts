@@ -4,7 +4,7 @@ import { cpuSeconds } from '../support/cpu-time.ts';
 import { interleave } from '../support/interleave.ts';
 import { makeRow, type Row } from '../support/row.ts';
 import { PEER_NAME, type StartGateway, startLagopusGateway, startLibipsecGateway } from './gateway.ts';
-import { SetupLoad } from './setup-load.ts';
+import { SetupLoad, type Setups } from './setup-load.ts';
 
 const TUNNELS = 100;
 
@@ -13,6 +13,8 @@ export type SetupRates = {
   readonly withIke: number;
   /** CHILD_SAs per second, in IKE_SAs that are there. */
   readonly additional: number;
+  /** Of both kinds together. */
+  readonly failed: number;
   /** Of the initiator's processes, mean of both kinds. */
   readonly cpuMsPerSetup: number;
 };
@@ -44,6 +46,7 @@ export async function setupRateRows({ isQuick, progress }: BenchContext): Promis
   return [
     row('with an IKE_SA each', '1/s', ({ withIke }) => withIke, 'ratio >= 0.9'),
     row('in IKE_SAs that are there', '1/s', ({ additional }) => additional),
+    row('failed', `of ${2 * TUNNELS}`, ({ failed }) => failed, '0'),
     row("CPU of the initiator's processes", 'ms/setup', ({ cpuMsPerSetup }) => cpuMsPerSetup),
   ];
 }
@@ -55,13 +58,18 @@ function startLoad(lab: Lab, initiator: StartGateway): Promise<SetupLoad> {
 export async function measureSetupRates(load: SetupLoad): Promise<SetupRates> {
   const { pids } = load.initiator;
   const cpuBefore = await cpuSeconds(pids);
-  const firstMs = await load.setUpAll('first');
-  const secondMs = await load.setUpAll('second');
+  const first = await load.setUpAll('first');
+  const second = await load.setUpAll('second');
   const cpuMs = ((await cpuSeconds(pids)) - cpuBefore) * 1_000;
   await load.tearDownAll();
   return {
-    withIke: (TUNNELS * 1_000) / firstMs,
-    additional: (TUNNELS * 1_000) / secondMs,
+    withIke: perSecond(first),
+    additional: perSecond(second),
+    failed: first.failed + second.failed,
     cpuMsPerSetup: cpuMs / (2 * TUNNELS),
   };
+}
+
+function perSecond({ up, elapsedMs }: Setups): number {
+  return up === 0 ? 0 : (up * 1_000) / elapsedMs;
 }

@@ -9,7 +9,7 @@ export function formatTable(rows: readonly Row[]): string {
   const table = new Table({
     head: HEAD,
     colAligns: HEAD.map((column) => (LEFT_ALIGNED.has(column) ? 'left' : 'right')),
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
   });
   for (const row of rows) table.push(cells(row));
   return table.toString();
