@@ -49,7 +49,7 @@ static napi_value method_open(napi_env env, napi_callback_info info)
 	}
 	config.tun_name = tun_name;
 	if (napi_get_uv_event_loop(env, &loop) != napi_ok || !engine_open(call.engine, loop, &config, &error)) {
-		return throw_error(env, "cannot %s %s: %s", error.what, tun_name, strerror(error.number));
+		return throw_error(env, "cannot %s: %s", error.what, strerror(error.number));
 	}
 	napi_get_cb_info(env, info, NULL, NULL, &self, NULL);
 	napi_create_reference(env, self, 1, &call.binding->self);
@@ -381,7 +381,9 @@ static napi_value method_decapsulate(napi_env env, napi_callback_info info)
 	if (!buffer) {
 		return throw_error(env, "out of memory");
 	}
-	memcpy(buffer, outer, length);
+	if (length > 0) {
+		memcpy(buffer, outer, length);
+	}
 	status = engine_decapsulate(call.engine, buffer, length, &inner);
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, inner.length, inner.bytes, NULL, &result);

@@ -136,7 +136,7 @@ export class Dataplane implements AsyncDisposable {
         udpPort: udpEncapPort,
       });
     } catch (cause) {
-      throw new AgentError(errorMessage(cause), { code: 'unavailable', cause });
+      throw new AgentError(`TUN device ${tun.name}: ${errorMessage(cause)}`, { code: 'unavailable', cause });
     }
   }
 

@@ -13,6 +13,8 @@ export type SaRecord = {
   /** As it is listed: without keys. */
   readonly listed: Sa;
   readonly installedAtMs: number;
+  /** Keys under which it was installed before it moved. */
+  readonly formerKeys: readonly string[];
 };
 
 /** The key of an SA in tables: one namespace for all owners, since packets carry no owner. */

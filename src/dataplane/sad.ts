@@ -58,6 +58,8 @@ export class Sad {
   readonly #options: SadOptions;
   readonly #byKey = new Map<string, SaRecord>();
   readonly #byHandle = new Map<Handle, SaRecord>();
+  /** Where SAs were before they moved: policies name them so until they follow. */
+  readonly #byFormerKey = new Map<string, Handle>();
   /** How many inbound SAs have an SPI. */
   readonly #inboundSpis = new Map<number, number>();
   readonly #reading = new SaReading();
@@ -92,6 +94,7 @@ export class Sad {
       handle: engine.addSa(nativeSaOf(sa, request)),
       listed: withoutKeys(sa),
       installedAtMs: now(),
+      formerKeys: [],
     };
     this.#insert(record);
     return { record, request, isUnchanged: false };
@@ -139,8 +142,11 @@ export class Sad {
     });
     const reqid = update.newReqid === 0 ? record.listed.reqid : update.newReqid;
     const listed = movedSa(record.listed, { source, destination, udp, reqid });
-    const next = { ...record, ...author, name: moved, listed };
-    this.#byKey.delete(saKey(name));
+    const formerKey = saKey(name);
+    const formerKeys = [...record.formerKeys.filter((key) => key !== formerKey), formerKey];
+    const next = { ...record, ...author, name: moved, listed, formerKeys };
+    this.#byFormerKey.set(formerKey, record.handle);
+    this.#byKey.delete(formerKey);
     this.#byKey.set(saKey(moved), next);
     this.#byHandle.set(record.handle, next);
     return next;
@@ -156,6 +162,9 @@ export class Sad {
     const { name } = record;
     this.#byKey.delete(saKey(name));
     this.#byHandle.delete(record.handle);
+    for (const key of record.formerKeys) {
+      if (this.#byFormerKey.get(key) === record.handle) this.#byFormerKey.delete(key);
+    }
     if (name.isInbound) {
       const left = (this.#inboundSpis.get(name.spi) ?? 1) - 1;
       if (left === 0) this.#inboundSpis.delete(name.spi);
@@ -168,9 +177,13 @@ export class Sad {
     return this.#byHandle.get(handle);
   }
 
-  /** The outbound SA a PROTECT policy's template names. */
+  /**
+   * The outbound SA a PROTECT policy's template names; or one that was there and moved, so that packets
+   * go on until the policy follows.
+   */
   findOutbound(owner: string, spi: number, destination: Ipv4): SaRecord | undefined {
-    const record = this.#byKey.get(saKey({ isInbound: false, spi, destination }));
+    const key = saKey({ isInbound: false, spi, destination });
+    const record = this.#byKey.get(key) ?? this.#byHandle.get(this.#byFormerKey.get(key) ?? 0);
     return record?.owner === owner ? record : undefined;
   }
 

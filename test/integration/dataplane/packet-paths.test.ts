@@ -5,6 +5,7 @@ import { Direction, PolicyAction } from '../../../src/proto/index.ts';
 import { EventWatcher } from '../../dataplane/event-watcher.ts';
 import { type ManualEnd, ManualTunnel } from '../../dataplane/manual-tunnel.ts';
 import {
+  address,
   addSa,
   deleteSa,
   putPolicy,
@@ -164,6 +165,36 @@ describe('packet paths', () => {
     await ping();
     // And the tunnel's own packets to that address still go out.
     await tunnel.ping();
+  });
+
+  it('go on when SAs move to another address, before and after the policy follows', async () => {
+    await using lab = await Lab.create();
+    using tunnel = await ManualTunnel.start(lab);
+    const { left, right } = tunnel;
+    const moved = '198.18.0.22';
+    await right.site.namespace.addAddress('eth0', `${moved}/24`);
+    await tunnel.ping();
+    for (const [end, direction] of [
+      [right, Direction.DIRECTION_INBOUND],
+      [left, Direction.DIRECTION_OUTBOUND],
+    ] as const) {
+      await end.client.must({
+        updateSa: {
+          id: saId(direction, 0xc0000001, right.site.outer),
+          newSource: address(left.site.outer),
+          newDestination: address(moved),
+          newUdpEncapsulation: undefined,
+          newReqid: 0,
+        },
+      });
+    }
+    await tunnel.ping();
+    const match = { source: selector(left.site.innerNet), destination: selector(right.site.innerNet) };
+    await left.client.must(putPolicy(samplePolicy({ ...match, spi: 0xc0000001, peer: moved })));
+    await tunnel.ping();
+    const states = await right.client.sas();
+    const inbound = states.find(({ sa }) => sa?.id?.direction === Direction.DIRECTION_INBOUND);
+    assert.equal(inbound?.counters?.packets, 9n);
   });
 
   it('check decapsulated packets against their SA’s selectors', async () => {
