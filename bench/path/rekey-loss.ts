@@ -5,6 +5,7 @@ import { interleave } from '../support/interleave.ts';
 import { makeRow, type Row } from '../support/row.ts';
 import { PEER_NAME, startLagopusGateway, startLibipsecGateway } from './gateway.ts';
 import { connect, type Pair, startPair } from './pair.ts';
+import { socketDrops } from './socket-drops.ts';
 
 const PACKETS_PER_SECOND = 10_000;
 /** After each rekey, so that its stragglers are counted before the next one. */
@@ -28,20 +29,32 @@ export async function rekeyLossRows({ isQuick, progress }: BenchContext): Promis
     },
     () => measureRekeyLoss(peer, rekeys),
   );
-  return [
+  const row = (name: string, figure: (loss: RekeyLoss) => number, aim?: string): Row =>
     makeRow({
-      name: `lost per rekey at ${PACKETS_PER_SECOND} packets/s each way`,
+      name: `lost per rekey at ${PACKETS_PER_SECOND} packets/s each way${name}`,
       unit: 'packets',
-      aim: '0',
-      values: measured.a,
-      peer: { name: PEER_NAME, values: measured.b },
-    }),
+      aim,
+      values: measured.a.map(figure),
+      peer: { name: PEER_NAME, values: measured.b.map(figure) },
+    });
+  return [
+    row('', ({ lost }) => lost, '0'),
+    row(', at full sockets of stock charons', ({ lostAtSockets }) => lostAtSockets),
   ];
 }
 
-/** Packets lost in both directions together, per rekey. */
-export async function measureRekeyLoss({ left, right }: Pair, rekeys: number): Promise<number> {
+/** Both directions together, per rekey. */
+export type RekeyLoss = {
+  readonly lost: number;
+  /** Of these, by a kernel-libipsec that was too slow for its socket. */
+  readonly lostAtSockets: number;
+};
+
+export async function measureRekeyLoss({ left, right }: Pair, rekeys: number): Promise<RekeyLoss> {
   const flow = { dir: left.site.dir, packetsPerSecond: PACKETS_PER_SECOND };
+  const dropsOfBoth = async (): Promise<number> =>
+    (await socketDrops(left.namespace)) + (await socketDrops(right.namespace));
+  const dropsBefore = await dropsOfBoth();
   await using there = await PacketFlow.start({ from: left, to: right, ...flow });
   await using back = await PacketFlow.start({ from: right, to: left, ...flow });
   for (let rekey = 0; rekey < rekeys; rekey += 1) {
@@ -50,7 +63,9 @@ export async function measureRekeyLoss({ left, right }: Pair, rekeys: number): P
   }
   await sleep(PAUSE_MS);
   const reports = await Promise.all([there.finish(), back.finish()]);
-  return reports.reduce((lost, report) => lost + report.lost, 0) / rekeys;
+  const lost = reports.reduce((sum, report) => sum + report.lost, 0);
+  const lostAtSockets = (await dropsOfBoth()) - dropsBefore;
+  return { lost: lost / rekeys, lostAtSockets: lostAtSockets / rekeys };
 }
 
 /** Returns once the new CHILD_SA has taken the old one's place. */
