@@ -80,13 +80,17 @@ async function connectWithRetries(
 /** Opens the event stream, and asks for capabilities of the same boot. */
 async function connect({ dataplane, signal }: SuperviseOptions): Promise<Connected> {
   const events = dataplane.watchEvents({ signal })[Symbol.asyncIterator]();
-  const first = await events.next();
-  const capabilities = await dataplane.capabilities({ signal });
-  if (first.done || first.value.kind !== 'boot' || first.value.bootId !== capabilities.bootId) {
-    await events.return?.();
+  try {
+    const first = await events.next();
+    const capabilities = await dataplane.capabilities({ signal });
+    if (!first.done && first.value.kind === 'boot' && first.value.bootId === capabilities.bootId) {
+      return { capabilities, events };
+    }
     throw new AgentError('the dataplane booted while we connected', { code: 'unavailable', retryable: true });
+  } catch (error) {
+    await events.return?.();
+    throw error;
   }
-  return { capabilities, events };
 }
 
 /** Reads events until there are no more; why. */

@@ -64,6 +64,8 @@ export class Pipeline {
   #inFlight: Batch | undefined;
   #plan: PlanRun | undefined;
   #generation = 0;
+  /** Since the last comparison every answer came. */
+  #isTrusted = false;
   #open: { readonly maxBatch: number; readonly charonInstanceId: string } | undefined;
 
   constructor(options: PipelineOptions) {
@@ -91,6 +93,7 @@ export class Pipeline {
   /** Keeps everything waiting. The plan is dropped: it rests on a listing of before. */
   close(): void {
     this.#open = undefined;
+    this.#isTrusted = false;
     this.#plan?.drop();
   }
 
@@ -126,6 +129,7 @@ export class Pipeline {
   /** Every request so far belongs to an earlier snapshot. */
   startGeneration(reason: string): void {
     this.#generation += 1;
+    this.#isTrusted = false;
     this.#plan?.drop();
     for (const item of this.#waiting.drain(() => true)) this.#giveUp(item, reason);
     this.failUnknown(reason);
@@ -139,16 +143,6 @@ export class Pipeline {
 
   failUnknown(reason: string): void {
     this.settleUnknown(() => false, reason);
-  }
-
-  /** Later work on an entry decides what becomes of it, not what a listing says of earlier work. */
-  #overtakeUnknown(keys: readonly string[]): void {
-    const isOvertaken = ({ operation }: UnknownEntry): boolean =>
-      operationKeys(operation).some((key) => keys.includes(key));
-    const overtaken = this.#unknown.filter(isOvertaken);
-    if (overtaken.length === 0) return;
-    this.#unknown = this.#unknown.filter((entry) => !isOvertaken(entry));
-    for (const { item } of overtaken) this.#giveUp(item, 'overtaken before its outcome was known');
   }
 
   /** Answers requests whose answer did not come by what is in effect now. */
@@ -183,6 +177,7 @@ export class Pipeline {
   run(operations: readonly Operation[], touched: ReadonlySet<string>): Promise<CycleSummary> {
     const plan = new PlanRun(operations, touched);
     this.#plan = plan;
+    this.#isTrusted = true;
     this.#pump();
     return plan.ended;
   }
@@ -236,8 +231,19 @@ export class Pipeline {
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
   }
 
+  /** Later work on an entry decides what becomes of it, not what a listing says of earlier work. */
+  #overtakeUnknown(keys: readonly string[]): void {
+    const isOvertaken = ({ operation }: UnknownEntry): boolean =>
+      operationKeys(operation).some((key) => keys.includes(key));
+    const overtaken = this.#unknown.filter(isOvertaken);
+    if (overtaken.length === 0) return;
+    this.#unknown = this.#unknown.filter((entry) => !isOvertaken(entry));
+    for (const { item } of overtaken) this.#giveUp(item, 'overtaken before its outcome was known');
+  }
+
   /** What a plan is about is no longer desired: keys it would send are wiped. */
   #dropPlan(): void {
+    this.#isTrusted = false;
     this.#plan?.drop();
     this.#options.hooks.suspect();
   }
@@ -295,7 +301,11 @@ export class Pipeline {
 
   #setUnknown(batch: Batch, { operation, item }: Entry, reason: string): void {
     batch.plan?.note(operation, undefined);
-    if (item?.answer === undefined) return;
+    if (item?.answer === undefined) {
+      // It may be what the dataplane chokes on: not again at once.
+      this.#backOff(operation, reason);
+      return;
+    }
     const isReadable = operation.kind !== 'reserve-spi' && batch.generation === this.#generation;
     if (isReadable) this.#unknown.push({ operation, item });
     else this.#giveUp(item, reason);
@@ -323,14 +333,11 @@ export class Pipeline {
     this.#answer(item, tryAgain(reason));
   }
 
-  /** Whether the dataplane is known to hold what is desired for this key. */
+  /**
+   * Whether the dataplane is known to hold what is desired for this key. During a comparison
+   * it is not: the comparison leaves out what requests touch, so they have to see to it.
+   */
   #isSettled(key: string): boolean {
-    const isAbout = (operation: Operation): boolean =>
-      operationKeys(operation).some((other) => other === key);
-    return (
-      !this.#options.backOffs.has(key) &&
-      !this.#unknown.some(({ operation }) => isAbout(operation)) &&
-      !this.#plan?.left.some(isAbout)
-    );
+    return this.#isTrusted && this.#touchLogs.size === 0 && !this.#options.backOffs.has(key);
   }
 }

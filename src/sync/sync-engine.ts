@@ -336,6 +336,7 @@ export class SyncEngine implements AsyncDisposable {
         throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
+      this.#lastKnown.keepOnly(this.#desired.sas);
       const repair = planRepair({
         ...{ comparison, takesReplayState },
         lastKnown: this.#lastKnown,

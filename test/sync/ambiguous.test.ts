@@ -77,7 +77,39 @@ test('a deletion without an answer is repeated', async () => {
   await agent.add(inbound(0x1001));
   lab.dataplane.failNext('deleteSa', notApplied);
   agent.engine.change({ kind: 'delete-sa', id: inbound(0x1001).id });
-  await agent.until('it is gone', () => lab.dataplane.sas.length === 0);
+  await agent.until('it was read back', () => agent.engine.status().counters.cycles === 2);
+  await agent.until('it is gone', () => lab.dataplane.sas.length === 0, 200);
+});
+
+test('an operation that never gets an answer backs off and holds nobody else up', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent({ applyDeadlineMs: 30 });
+  await agent.ready();
+  await agent.add(inbound(0x1001));
+  for (let count = 0; count < 3; count++) lab.dataplane.failNext('deleteSa', { kind: 'hang' });
+  agent.engine.change({ kind: 'delete-sa', id: inbound(0x1001).id });
+  const failures = (): number | undefined => agent.engine.status().repairs[0]?.attempts;
+  await agent.until('it failed', () => failures() === 1);
+  await agent.add(inbound(0x1002));
+  await agent.until('it failed again', () => failures() === 2, 200);
+  await agent.until('it failed a third time', () => failures() === 3, 400);
+  await agent.until('it is gone', () => lab.dataplane.sas.length === 1, 800);
+  assert.equal(lab.dataplane.arrived.filter((kind) => kind === 'deleteSa').length, 4);
+});
+
+test('a user that changes nothing is still sent while nobody knows what the dataplane holds', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  const [first, second] = [0x1001, 0x1002].map((spi) => sampleUser({ direction: 'outbound', spi }));
+  assert.ok(first !== undefined && second !== undefined);
+  await agent.engine.handle({ kind: 'add-policy', user: first });
+  await agent.engine.handle({ kind: 'add-policy', user: second });
+  lab.dataplane.failNext('putPolicy', notApplied);
+  agent.engine.change({ kind: 'delete-policy', user: second });
+  const trap = sampleUser({ direction: 'outbound', change: { priorityClass: 'routed' } });
+  assert.equal((await agent.engine.handle({ kind: 'add-policy', user: trap })).kind, 'ok');
+  assert.equal(lab.dataplane.policies[0]?.templates[0]?.spi, 0x1001);
 });
 
 test('an add that was cut off with the dataplane is answered, and undone when it comes back', async () => {
