@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
 import { Applier } from './applier.ts';
 import { capabilities } from './capabilities.ts';
@@ -53,6 +54,8 @@ export class Dataplane implements AsyncDisposable {
       closed: closed.resolve,
     });
 
+    // One listener for each watcher.
+    setMaxListeners(0, this.#stop.signal);
     const bootId = randomBytes(BOOT_ID_BYTES);
     const { maxSas, maxPolicies } = config;
     const sad = new Sad({

@@ -61,8 +61,8 @@ function flatten(selectors: readonly Selector[]): Uint32Array {
   return Uint32Array.from(selectors.flatMap((s) => [s.first, s.last, s.firstPort, s.lastPort, s.protocol]));
 }
 
-export function nativeSaOf(sa: Sa, request: SaRequest): NativeSa {
-  const { name, udp, softLifetime, hardLifetime } = request;
+export function nativeSaOf(request: SaRequest): NativeSa {
+  const { sa, name, udp, softLifetime, hardLifetime } = request;
   return {
     isInbound: name.isInbound,
     spi: name.spi,

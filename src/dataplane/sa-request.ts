@@ -28,6 +28,8 @@ export type UdpPorts = { readonly sourcePort: number; readonly destinationPort: 
 
 /** An SA to be added, checked against everything this dataplane can and cannot do. */
 export type SaRequest = {
+  /** As it came; holds the keys. */
+  readonly sa: Sa;
   readonly name: SaName;
   readonly source: Ipv4;
   readonly udp: UdpPorts | undefined;
@@ -196,6 +198,7 @@ export function parseSaRequest(sa: Sa | undefined, encapPort: number): SaRequest
   refuseUnimplemented(sa);
   checkAlgorithms(sa.encryption, sa.encryptionKey.length, sa.integrity, sa.integrityKey.length);
   return {
+    sa,
     name,
     source: parseIpv4(sa.source, 'outer source'),
     udp: parseUdp(sa.udpEncapsulation, name.isInbound, encapPort),

@@ -81,9 +81,9 @@ export class Sad {
     const request = parseSaRequest(sa, encapPort);
     const { name } = request;
     const existing = this.#byKey.get(saKey(name));
-    // parseSaRequest refuses an absent one.
-    if (sa === undefined || existing !== undefined) {
-      return { record: this.#checkSame(sa, existing, author, name), request, isUnchanged: true };
+    if (existing !== undefined) {
+      this.#checkSame(existing, request, author);
+      return { record: existing, request, isUnchanged: true };
     }
     if (this.#byKey.size >= maxSas) {
       throw new Refusal(ResultCode.RESULT_CODE_CAPACITY, `${describeSa(name)}: all ${maxSas} SAs are in use`);
@@ -91,8 +91,8 @@ export class Sad {
     const record = {
       ...author,
       name,
-      handle: engine.addSa(nativeSaOf(sa, request)),
-      listed: withoutKeys(sa),
+      handle: engine.addSa(nativeSaOf(request)),
+      listed: withoutKeys(request.sa),
       installedAtMs: now(),
       formerKeys: [],
     };
@@ -100,9 +100,7 @@ export class Sad {
     return { record, request, isUnchanged: false };
   }
 
-  #checkSame(sa: Sa | undefined, existing: SaRecord | undefined, author: Author, name: SaName): SaRecord {
-    if (sa === undefined || existing === undefined)
-      throw new Refusal(ResultCode.RESULT_CODE_INVALID, 'no SA');
+  #checkSame(existing: SaRecord, { sa, name }: SaRequest, author: Author): void {
     if (existing.owner !== author.owner) throw notOurs(name);
     if (!this.#options.engine.hasKeys(existing.handle, sa.encryptionKey, sa.integrityKey)) {
       throw new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(name)} exists with other keys`);
@@ -114,7 +112,6 @@ export class Sad {
         `${describeSa(name)} exists with another ${differing.join(', ')}: delete it first`,
       );
     }
-    return existing;
   }
 
   /**

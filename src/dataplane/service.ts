@@ -137,6 +137,7 @@ function watchEvents(
   const unwatch = cursor.onMore(pump);
   const end = (): void => {
     unwatch();
+    stop.removeEventListener('abort', end);
     call.end();
   };
   call.on('drain', () => {
@@ -144,8 +145,7 @@ function watchEvents(
     pump();
   });
   call.on('cancelled', end);
-  stop.addEventListener('abort', end, { once: true });
-  call.on('close', () => stop.removeEventListener('abort', end));
+  stop.addEventListener('abort', end);
   pump();
 }
 

@@ -421,7 +421,10 @@ describe('the contract over a unix socket', () => {
   it('refuses malformed protobuf and bytes that are no HTTP/2, on that call and connection only', async () => {
     using raw = new RawGrpc(dataplane.target);
     const malformed = Buffer.from('ffffffffffff', 'hex');
-    await assert.rejects(raw.call('/lagopus.ipsec.v1.IpsecService/Apply', malformed), /grpc-status 13/);
+    for (const method of ['Apply', 'ApplyStream', 'ListSas']) {
+      const path = `/lagopus.ipsec.v1.IpsecService/${method}`;
+      await assert.rejects(raw.call(path, malformed), /grpc-status 13/, method);
+    }
     assert.deepEqual([...(await raw.call('/grpc.health.v1.Health/Check', Buffer.alloc(0)))], [8, 1]);
     const socket = connectTo(dataplane.target);
     const closed = new Promise((resolve) => socket.once('close', resolve));
