@@ -1,9 +1,19 @@
 import ipaddr from 'ipaddr.js';
 import type { IpAddress } from './security-association.ts';
 
+const DOTTED_DECIMAL = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
+
+/** Of dotted decimal only: ipaddr.js also takes octal, hex and short forms, and is slower. */
+function ipv4Bytes(address: IpAddress): Uint8Array | undefined {
+  const octets = DOTTED_DECIMAL.exec(address)?.slice(1).map(Number);
+  return octets?.every((octet) => octet <= 255) ? Uint8Array.from(octets) : undefined;
+}
+
 /** The 4 or 16 bytes of an address. */
 export function addressBytes(address: IpAddress): Uint8Array {
-  if (!ipaddr.isValid(address)) throw new RangeError(`"${address}" is not an IP address`);
+  const ipv4 = ipv4Bytes(address);
+  if (ipv4 !== undefined) return ipv4;
+  if (!isIpv6(address) || !ipaddr.isValid(address)) throw new RangeError(`"${address}" is not an IP address`);
   return Uint8Array.from(ipaddr.parse(address).toByteArray());
 }
 

@@ -1,6 +1,6 @@
 import type { ActualSa, KeylessSa } from './actual.ts';
 import type { Mark, SecurityAssociation, UdpEncapsulation } from './security-association.ts';
-import { selectorKey, type TrafficSelector } from './selector.ts';
+import { isSameSelector, selectorKey, type TrafficSelector } from './selector.ts';
 
 /**
  * The fingerprint of an SA's keys as hex, under the nonce the listing was asked with:
@@ -48,8 +48,14 @@ function isSameLabel(a: Uint8Array | undefined, b: Uint8Array | undefined): bool
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
+/** Their order means nothing, but is usually the same. */
 function isSameSelectors(a: readonly TrafficSelector[], b: readonly TrafficSelector[]): boolean {
   if (a.length !== b.length) return false;
+  const isSameAt = (selector: TrafficSelector, index: number): boolean => {
+    const other = b[index];
+    return other !== undefined && isSameSelector(selector, other);
+  };
+  if (a.every(isSameAt)) return true;
   const keys = new Set(a.map(selectorKey));
   return b.every((selector) => keys.has(selectorKey(selector)));
 }

@@ -17,3 +17,13 @@ export type TrafficSelector = {
 export function selectorKey({ firstAddress, lastAddress, protocol, ports }: TrafficSelector): string {
   return `${firstAddress}-${lastAddress}/${protocol}/${ports.first}-${ports.last}`;
 }
+
+export function isSameSelector(a: TrafficSelector, b: TrafficSelector): boolean {
+  return (
+    a.firstAddress === b.firstAddress &&
+    a.lastAddress === b.lastAddress &&
+    a.protocol === b.protocol &&
+    a.ports.first === b.ports.first &&
+    a.ports.last === b.ports.last
+  );
+}

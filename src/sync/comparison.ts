@@ -6,10 +6,11 @@ import {
   type FingerprintOf,
   type PolicyDelta,
   type SaDelta,
+  saKey,
 } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import type { DesiredState } from './desired-state.ts';
-import { fingerprinter } from './key-fingerprint.ts';
+import { prepareFingerprinter } from './key-fingerprint.ts';
 import type { CallOptions, DataplanePort, RandomBytes } from './ports.ts';
 import type { SyncDiff } from './status.ts';
 
@@ -59,7 +60,11 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const listings: Listings = {
     actualSas: saListing.sas,
     actualPolicies: policyListing.policies,
-    fingerprintOf: fingerprinter(nonce),
+    fingerprintOf: await prepareFingerprinter(
+      nonce,
+      desired.sas.values(),
+      (sa) => desired.sas.get(saKey(sa.id)) === sa,
+    ),
   };
   options.settle?.(listings);
   return {
