@@ -10,4 +10,5 @@ done
 
 # AppArmor, where it is on, confines /usr/sbin/swanctl to /etc/swanctl and /run: the tests' daemons
 # live elsewhere, and a profile follows the path.
-cp /usr/sbin/swanctl build/test-tools/swanctl
+cp /usr/sbin/swanctl build/test-tools/swanctl.new
+mv build/test-tools/swanctl.new build/test-tools/swanctl

@@ -128,7 +128,7 @@ static void send_numbered(char **argv)
 		now = now_ns();
 		/* due: how many should have left by now; refused ones used their turn up */
 		due = (now - counts.start_ns) * rate / 1000000000 + 1;
-		while (counts.sent + counts.refused < due && (!count || counts.sent < count)) {
+		while (!stop_wanted && counts.sent + counts.refused < due && (!count || counts.sent < count)) {
 			uint32_t words[2] = { htonl(MAGIC), htonl(stream) };
 			uint64_t sequence = htobe64(counts.sent);
 
