@@ -1,7 +1,8 @@
 /*
  * Between JavaScript and the engine: what the addon's files share.
  *
- *     addon.c  the class and its methods     arguments.c  from JavaScript     callbacks.c  into JavaScript
+ *     addon.c       the class, and its other methods     sa-methods.c  the methods of SAs
+ *     arguments.c   from JavaScript                      callbacks.c   into JavaScript
  */
 #ifndef LAGOPUS_BINDING_H_
 #define LAGOPUS_BINDING_H_
@@ -52,6 +53,15 @@ struct policy *policy_argument(const struct call *call);
 uint64_t *words_argument(const struct call *call, napi_value value, size_t wanted);
 bool bytes_argument(const struct call *call, napi_value value, uint8_t **data, size_t *length);
 napi_value number(napi_env env, uint32_t value);
+
+/* sa-methods.c */
+napi_value method_add_sa(napi_env env, napi_callback_info info);
+napi_value method_move_sa(napi_env env, napi_callback_info info);
+napi_value method_read_sa(napi_env env, napi_callback_info info);
+napi_value method_remove_sa(napi_env env, napi_callback_info info);
+napi_value method_read_replay(napi_env env, napi_callback_info info);
+napi_value method_has_keys(napi_env env, napi_callback_info info);
+napi_value method_fingerprint(napi_env env, napi_callback_info info);
 
 /* callbacks.c: for an engine whose context is a struct binding. */
 extern const struct engine_callbacks binding_callbacks;

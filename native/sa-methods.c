@@ -1,0 +1,206 @@
+#include "binding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "bytes.h"
+
+#define MIN_NONCE 16
+#define MAX_NONCE 64
+#define READ_SA_WORDS 9
+
+static bool get_sa(napi_env env, napi_value spec, struct sa *sa)
+{
+	uint32_t window, highest;
+	uint8_t *bitmap;
+	size_t length;
+
+	return get_bool(env, spec, "isInbound", &sa->inbound) && get_u32(env, spec, "spi", &sa->spi) &&
+	       get_u32(env, spec, "source", &sa->source) && get_u32(env, spec, "destination", &sa->destination) &&
+	       get_bool(env, spec, "isUdp", &sa->udp) && get_port(env, spec, "sourcePort", &sa->source_port) &&
+	       get_port(env, spec, "destinationPort", &sa->destination_port) &&
+	       get_bool(env, spec, "copyDf", &sa->copy_df) && get_bool(env, spec, "copyEcn", &sa->copy_ecn) &&
+	       get_bool(env, spec, "copyDscpOut", &sa->copy_dscp_out) &&
+	       get_bool(env, spec, "copyDscpIn", &sa->copy_dscp_in) &&
+	       get_u64(env, spec, "softBytes", &sa->soft.bytes) && get_u64(env, spec, "softPackets", &sa->soft.packets) &&
+	       get_u64(env, spec, "hardBytes", &sa->hard.bytes) && get_u64(env, spec, "hardPackets", &sa->hard.packets) &&
+	       get_u64(env, spec, "nextSequence", &sa->next_sequence) &&
+	       get_selectors(env, spec, "sourceSelectors", &sa->source_selectors) &&
+	       get_selectors(env, spec, "destinationSelectors", &sa->destination_selectors) &&
+	       get_u32(env, spec, "replayWindow", &window) && get_u32(env, spec, "replayHighest", &highest) &&
+	       get_bytes(env, spec, "replayBitmap", &bitmap, &length) &&
+	       (replay_init(&sa->replay, window) || (throw_error(env, "replayWindow: too large"), false)) &&
+	       (replay_import(&sa->replay, highest, bitmap, length), true);
+}
+
+napi_value method_add_sa(napi_env env, napi_callback_info info)
+{
+	uint32_t encryption, integrity;
+	uint8_t *encryption_key, *integrity_key;
+	size_t encryption_key_length, integrity_key_length;
+	struct call call;
+	struct sa *sa;
+
+	if (!begin_call(env, info, 1, &call) || !get_u32(env, call.args[0], "encryption", &encryption) ||
+	    !get_u32(env, call.args[0], "integrity", &integrity) ||
+	    !get_bytes(env, call.args[0], "encryptionKey", &encryption_key, &encryption_key_length) ||
+	    !get_bytes(env, call.args[0], "integrityKey", &integrity_key, &integrity_key_length)) {
+		return NULL;
+	}
+	sa = calloc(1, sizeof(*sa));
+	if (!sa) {
+		return throw_error(env, "out of memory");
+	}
+	if (!get_sa(env, call.args[0], sa)) {
+		/* Its exception is pending. */
+	} else if (!esp_init(sa, encryption, encryption_key, encryption_key_length, integrity, integrity_key,
+			   integrity_key_length)) {
+		throw_error(env, "unknown algorithms or key lengths");
+	} else if (!sad_add(engine_sad(call.engine), sa)) {
+		throw_error(env, "out of memory");
+	} else {
+		engine_clear_flows(call.engine);
+		return number(env, sa->handle);
+	}
+	esp_free(sa);
+	free(sa);
+	return NULL;
+}
+
+napi_value method_move_sa(napi_env env, napi_callback_info info)
+{
+	uint32_t source, destination;
+	uint16_t source_port, destination_port;
+	struct call call;
+	struct sa *sa;
+	bool is_udp;
+
+	if (!begin_call(env, info, 2, &call) || !(sa = sa_argument(&call)) ||
+	    !get_u32(env, call.args[1], "source", &source) ||
+	    !get_u32(env, call.args[1], "destination", &destination) ||
+	    !get_bool(env, call.args[1], "isUdp", &is_udp) ||
+	    !get_port(env, call.args[1], "sourcePort", &source_port) ||
+	    !get_port(env, call.args[1], "destinationPort", &destination_port)) {
+		return NULL;
+	}
+	sa->source = source;
+	sa->destination = destination;
+	sa->udp = is_udp;
+	sa->source_port = source_port;
+	sa->destination_port = destination_port;
+	sa->peer_reported_ms = 0;
+	return NULL;
+}
+
+static void read_sa(const struct sa *sa, uint64_t *words)
+{
+	const struct sa_counters *c = &sa->counters;
+
+	words[0] = c->bytes;
+	words[1] = c->packets;
+	words[2] = c->last_use_ms == 0 ? UINT64_MAX : engine_now_ms() - c->last_use_ms;
+	words[3] = c->replay_drops;
+	words[4] = c->integrity_failures;
+	words[5] = c->selector_drops;
+	words[6] = c->malformed_drops;
+	words[7] = sa->next_sequence;
+	words[8] = sa->replay.highest;
+}
+
+napi_value method_read_sa(napi_env env, napi_callback_info info)
+{
+	struct call call;
+	struct sa *sa;
+	uint64_t *words;
+
+	if (begin_call(env, info, 2, &call) && (sa = sa_argument(&call)) &&
+	    (words = words_argument(&call, call.args[1], READ_SA_WORDS))) {
+		read_sa(sa, words);
+	}
+	return NULL;
+}
+
+napi_value method_remove_sa(napi_env env, napi_callback_info info)
+{
+	struct call call;
+	struct sa *sa;
+	uint64_t *words;
+
+	if (begin_call(env, info, 2, &call) && (sa = sa_argument(&call)) &&
+	    (words = words_argument(&call, call.args[1], READ_SA_WORDS))) {
+		read_sa(sa, words);
+		engine_remove_sa(call.engine, sa);
+	}
+	return NULL;
+}
+
+napi_value method_read_replay(napi_env env, napi_callback_info info)
+{
+	napi_value result = NULL;
+	struct call call;
+	struct sa *sa;
+	void *bitmap;
+
+	if (begin_call(env, info, 1, &call) && (sa = sa_argument(&call)) &&
+	    napi_create_buffer(env, replay_bitmap_bytes(&sa->replay), &bitmap, &result) == napi_ok) {
+		replay_export(&sa->replay, bitmap);
+	}
+	return result;
+}
+
+napi_value method_has_keys(napi_env env, napi_callback_info info)
+{
+	size_t encryption_length, integrity_length;
+	uint8_t *encryption, *integrity;
+	napi_value result = NULL;
+	struct call call;
+	struct sa *sa;
+
+	if (begin_call(env, info, 3, &call) && (sa = sa_argument(&call)) &&
+	    bytes_argument(&call, call.args[1], &encryption, &encryption_length) &&
+	    bytes_argument(&call, call.args[2], &integrity, &integrity_length)) {
+		napi_get_boolean(env,
+			encryption_length == sa->encryption_key_length &&
+				integrity_length == sa->integrity_key_length &&
+				CRYPTO_memcmp(encryption, sa->encryption_key, encryption_length) == 0 &&
+				CRYPTO_memcmp(integrity, sa->integrity_key, integrity_length) == 0,
+			&result);
+	}
+	return result;
+}
+
+napi_value method_fingerprint(napi_env env, napi_callback_info info)
+{
+	uint8_t data[2 + sizeof(((struct sa *)0)->encryption_key) + 2 + sizeof(((struct sa *)0)->integrity_key)];
+	uint8_t digest[EVP_MAX_MD_SIZE], *nonce, *end = data;
+	unsigned int digest_length;
+	napi_value result = NULL;
+	struct call call;
+	struct sa *sa;
+	size_t length;
+
+	if (!begin_call(env, info, 2, &call) || !(sa = sa_argument(&call)) ||
+	    !bytes_argument(&call, call.args[1], &nonce, &length)) {
+		return NULL;
+	}
+	if (length < MIN_NONCE || length > MAX_NONCE) {
+		return throw_error(env, "expected a nonce of %d to %d bytes", MIN_NONCE, MAX_NONCE);
+	}
+	put16(end, sa->encryption_key_length);
+	memcpy(end + 2, sa->encryption_key, sa->encryption_key_length);
+	end += 2 + sa->encryption_key_length;
+	put16(end, sa->integrity_key_length);
+	memcpy(end + 2, sa->integrity_key, sa->integrity_key_length);
+	end += 2 + sa->integrity_key_length;
+	if (!HMAC(EVP_sha256(), nonce, (int)length, data, (size_t)(end - data), digest, &digest_length)) {
+		throw_error(env, "HMAC failed");
+	} else {
+		napi_create_buffer_copy(env, digest_length, digest, NULL, &result);
+	}
+	OPENSSL_cleanse(data, sizeof(data));
+	return result;
+}
