@@ -86,6 +86,14 @@ export class ContractClient implements Disposable {
     return all;
   }
 
+  /** Grows with every change of the SAD or SPD. */
+  async revision(): Promise<bigint> {
+    let latest = 0n;
+    for await (const { revision } of this.grpc.listSas(ListSasRequest.create({ countersOnly: true })))
+      latest = revision;
+    return latest;
+  }
+
   async policies(): Promise<readonly PolicyState[]> {
     const all: PolicyState[] = [];
     for await (const chunk of this.grpc.listPolicies(ListPoliciesRequest.create({})))

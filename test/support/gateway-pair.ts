@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { eventually } from './eventually.ts';
+import { FeedRelay } from './feed-relay.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import type { Lab } from './lab.ts';
 import { gatewayPeer, type Peer } from './peer.ts';
@@ -45,19 +46,34 @@ export class DrillsFile {
 /** A replaced inbound SA goes after one second, so that a test need not wait five to see it gone. */
 const BRIEF = { delete_rekeyed_delay: 1 };
 
+/** Both charons get the settings, only ours the rest. */
 export async function startGatewayPair(lab: Lab, options: GatewayOptions = {}): Promise<GatewayPair> {
   const { left, right } = await lab.pair();
   const drills = new DrillsFile(join(left.dir, 'drills.yaml'));
-  const common = { ...options, extra: mergeSettings(BRIEF, options.extra ?? {}) };
+  const extra = mergeSettings(BRIEF, options.extra ?? {});
+  const dataplaneOverrides = { ...options.dataplaneOverrides, drillsFile: drills.path };
   const [gateway, other] = await Promise.all([
-    Gateway.start(lab, left, {
-      ...common,
-      dataplaneOverrides: { ...options.dataplaneOverrides, drillsFile: drills.path },
-    }),
-    Gateway.start(lab, right, common),
+    Gateway.start(lab, left, { ...options, extra, dataplaneOverrides }),
+    Gateway.start(lab, right, { extra }),
   ]);
-  const peer = gatewayPeer(other);
-  return { lab, gateway, other, drills, ours: gatewayPeer(gateway), peer, guest: undefined };
+  return {
+    lab,
+    gateway,
+    other,
+    drills,
+    ours: gatewayPeer(gateway),
+    peer: gatewayPeer(other),
+    guest: undefined,
+  };
+}
+
+/** As `startGatewayPair`, with a relay between our charon and our agent. */
+export async function startRelayedPair(lab: Lab): Promise<GatewayPair & { readonly relay: FeedRelay }> {
+  const relay = lab.use(
+    await FeedRelay.listen(join(lab.dir, 'relay.lagopus'), join(lab.dir, 'left', 'charon.lagopus')),
+  );
+  const pair = await startGatewayPair(lab, { agentOverrides: { plugin: { socket: relay.path } } });
+  return { ...pair, relay };
 }
 
 /**

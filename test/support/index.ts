@@ -14,6 +14,7 @@ export { type Argv, CommandError, type CommandHost, type CommandResult, command 
 export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
+export { FeedRelay } from './feed-relay.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';
 export {
   assertSettled,
@@ -22,6 +23,7 @@ export {
   type InstallStep,
   logsDuring,
   startGatewayPair,
+  startRelayedPair,
 } from './gateway-pair.ts';
 export { isListening } from './is-listening.ts';
 export { keyForms } from './key-forms.ts';
