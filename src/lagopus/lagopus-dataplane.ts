@@ -38,8 +38,6 @@ export type LagopusDataplaneOptions = DataplaneTarget & {
   readonly listDeadlineMs?: number;
 };
 
-const NO_METADATA = new Metadata();
-
 type Chunk = { readonly bootId: Buffer; readonly complete: boolean };
 
 /** A dataplane behind gRPC. One writer, one owner. */
@@ -70,7 +68,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     const client = new IpsecServiceClient(
       options.target,
       credentials,
-      channelOptions(options.tls?.serverName),
+      channelOptions(options.target, options.tls?.serverName),
     );
     return new LagopusDataplane(client, options);
   }
@@ -80,7 +78,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     const response = await this.#unary<GetCapabilitiesResponse>(
       'GetCapabilities',
       options,
-      (callOptions, done) => this.#client.getCapabilities({}, NO_METADATA, callOptions, done),
+      (callOptions, done) => this.#client.getCapabilities({}, new Metadata(), callOptions, done),
     );
     return decodeCapabilities(response);
   }
@@ -93,7 +91,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
       'AcquireWriter',
       options,
       (callOptions, done) =>
-        this.#client.acquireWriter({ ownerId: this.#ownerId }, NO_METADATA, callOptions, done),
+        this.#client.acquireWriter({ ownerId: this.#ownerId }, new Metadata(), callOptions, done),
     );
     this.#epoch = epoch;
     this.#stream = new ApplyStream(this.#client);

@@ -20,20 +20,20 @@ const SERVICE_CONFIG = {
   ],
 };
 
+/** A TCP peer that vanished is noticed within the sum of both; the event stream is always open. */
+const TCP_KEEPALIVE = { 'grpc.keepalive_time_ms': 20_000, 'grpc.keepalive_timeout_ms': 5_000 } as const;
+
 /** Channel options: how the connection itself is kept and found again. */
-export function channelOptions(serverName: string | undefined): ClientOptions {
+export function channelOptions(target: string, serverName: string | undefined): ClientOptions {
   return {
     'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
     'grpc.enable_retries': 1,
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 1_000,
-    // A dead TCP peer is noticed within the sum of both; a unix socket's at once.
-    'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
-    'grpc.keepalive_permit_without_calls': 1,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
     // Two agents in one process (tests) must not share a connection.
     'grpc.use_local_subchannel_pool': 1,
+    ...(target.startsWith('unix:') ? {} : TCP_KEEPALIVE),
     ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
   };
 }

@@ -144,6 +144,16 @@ test('a call to a dataplane that is not there fails at once and says why', async
   assert.equal((await dataplane.apply([add(0x1001)], OPTIONS)).kind, 'unknown');
 });
 
+test('asks again for a listing that was unavailable, three times in all', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { server, dataplane } = await connect(stack);
+  server.unavailableReads = 2;
+  assert.deepEqual((await dataplane.listPolicies()).policies, []);
+  server.unavailableReads = 3;
+  await assert.rejects(dataplane.listPolicies(), { code: 'unavailable', retryable: true });
+  assert.equal(server.unavailableReads, 0);
+});
+
 test('a call ends by its deadline, or when it is stopped', async () => {
   await using stack = new AsyncDisposableStack();
   const { server } = await connect(stack);

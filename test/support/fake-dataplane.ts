@@ -92,6 +92,8 @@ export class FakeDataplane implements AsyncDisposable {
   chunkSize = 1_000;
   /** Listings end without their last message. */
   cutsListings = false;
+  /** So many reads are answered with UNAVAILABLE. */
+  unavailableReads = 0;
   /** What each watcher asked to resume after. */
   readonly resumedAfter: bigint[] = [];
   features: Feature[] = Object.values(Feature).filter((feature) => feature > 0);
@@ -393,6 +395,11 @@ export class FakeDataplane implements AsyncDisposable {
   }
 
   #listPolicies(call: ServerWritableStream<ListPoliciesRequest, ListPoliciesResponse>): void {
+    if (this.unavailableReads > 0) {
+      this.unavailableReads -= 1;
+      call.emit('error', { code: status.UNAVAILABLE, details: 'as the test wants it' });
+      return;
+    }
     const { ownerId } = call.request;
     const policies = [...this.#policies.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)

@@ -187,3 +187,16 @@ test('says that it is ready only after it has compared, and what charon needs to
   await agent.untilNotReady();
   assert.deepEqual(agent.readiness.at(-1)?.kind, 'not-ready');
 });
+
+test('tells who asked that a comparison failed, and tries again with back-off', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  lab.dataplane.cutsListings = true;
+  await assert.rejects(agent.engine.audit(), { code: 'malformed' });
+  await assert.rejects(agent.engine.diff(), { code: 'malformed' });
+  lab.dataplane.cutsListings = false;
+  const cycles = (): number => agent.engine.status().counters.cycles;
+  assert.equal(cycles(), 1);
+  await agent.until('it compared again', () => cycles() === 2, 200);
+});
