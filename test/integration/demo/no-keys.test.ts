@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join, relative } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
-import { command, inRepository, keyForms, TempDir } from '../../support/index.ts';
+import { keyForms, TempDir } from '../../support/index.ts';
 import { DemoRun } from './demo-run.ts';
 
 /** A text or dump that must hold no key, and what it is called. */
@@ -36,21 +38,14 @@ function filesIn(dir: string): readonly Output[] {
     });
 }
 
-/** What the agent's control socket answers. */
-function askAgent(dir: string): Promise<readonly Output[]> {
-  const program = inRepository('bin', 'ipsec-agent');
-  return Promise.all(
-    (['status', 'sad', 'diff'] as const).map(async (verb) => {
-      const { stdout } = await command([
-        program,
-        verb,
-        '--json',
-        '--socket',
-        join(dir, 'left', 'agent.sock'),
-      ]);
-      return { name: verb, bytes: Buffer.from(stdout) };
-    }),
-  );
+/** What the agent's control socket answers, as it comes. */
+function askAgent(dir: string, page: string): Promise<Output> {
+  const socketPath = join(dir, 'left', 'agent.sock');
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path: `/${page}` }, (response) => {
+      buffer(response).then((bytes) => resolve({ name: page, bytes }), reject);
+    }).once('error', reject);
+  });
 }
 
 /** The bytes of a listing as the dataplane puts them on its socket. */
@@ -72,13 +67,11 @@ test('no key of the demo is in any log, file, listing or page, at the most verbo
   await using dir = new TempDir();
   const kept = dir.file('kept');
   await using demo = new DemoRun(dir.path, ['--verbose', '--keep', kept]);
-  await demo.reach(/right rekeys/);
-  const answers = [
-    ...(await askAgent(kept)),
-    ...(await Promise.all(
-      (['ListSas', 'ListPolicies'] as const).map((method) => listDataplane(kept, method)),
-    )),
-  ];
+  await demo.reach(/left receives on/);
+  const answers = await Promise.all([
+    ...(['status', 'sad', 'diff', 'ready'] as const).map((page) => askAgent(kept, page)),
+    ...(['ListSas', 'ListPolicies'] as const).map((method) => listDataplane(kept, method)),
+  ]);
   assert.equal(await demo.ended(), 0, demo.output);
 
   const peersLog = join('right', 'charon.log');
