@@ -19,8 +19,9 @@
 #define DEFAULT_DEADLINE 1000
 #define MAX_DEADLINE 30000
 
-/** How long those beyond half of charon's workers are waited for, in ms */
-#define DEFAULT_BURST_WAIT 50
+/** How long workers beyond half of them wait for an agent that answers nobody,
+ * in ms */
+#define DEFAULT_STALL 100
 
 /** Bytes that may wait to be sent */
 #define DEFAULT_QUEUE_LIMIT (4 * 1024 * 1024)
@@ -135,9 +136,10 @@ struct private_kernel_lagopus_feed_t {
 	uint32_t deadline;
 
 	/**
-	 * Deadline beyond half of the workers, in ms
+	 * How long workers beyond half of them wait for an agent that answers
+	 * nobody, in ms
 	 */
-	uint32_t burst_wait;
+	uint32_t stall;
 
 	/**
 	 * Limit of the connection's queue
@@ -202,26 +204,23 @@ static void send_probe(private_kernel_lagopus_feed_t *this)
 }
 
 /**
- * How long a request may wait: beyond half of the workers only for as long as
- * it takes a healthy agent to get through a burst, 0 for not at all
+ * Check if half of charon's workers wait already. The others wait too as long
+ * as the agent answers somebody, as it does in a burst of setups, but are not
+ * spent on one that does not.
  */
-static uint32_t get_timeout(private_kernel_lagopus_feed_t *this)
+static bool is_crowded(private_kernel_lagopus_feed_t *this)
 {
 	u_int limit;
 
 	limit = lib->processor->get_total_threads(lib->processor) / 2;
-	if (this->requests->get_count(this->requests) < max(limit, 1))
-	{
-		return this->deadline;
-	}
-	return min(this->deadline, this->burst_wait);
+	return this->requests->get_count(this->requests) >= max(limit, 1);
 }
 
 METHOD(kernel_lagopus_feed_t, call, call_t,
 	private_kernel_lagopus_feed_t *this, feed_request_t *request,
 	chunk_t frame)
 {
-	uint32_t timeout = get_timeout(this);
+	uint32_t stall = is_crowded(this) ? this->stall : this->deadline;
 	const char *reason = NULL;
 	call_t outcome;
 
@@ -233,7 +232,7 @@ METHOD(kernel_lagopus_feed_t, call, call_t,
 	{
 		reason = "the agent does not answer";
 	}
-	else if (!timeout)
+	else if (!stall)
 	{
 		reason = "too many requests wait for the agent";
 	}
@@ -247,9 +246,9 @@ METHOD(kernel_lagopus_feed_t, call, call_t,
 	{
 		return request_fail(request, this->broken);
 	}
-	outcome = this->requests->wait(this->requests, request, timeout);
-	if (outcome == CALL_UNKNOWN && timeout == this->deadline &&
-		!this->suspended)
+	outcome = this->requests->wait(this->requests, request, this->deadline,
+								   stall);
+	if (request->missed && !this->suspended)
 	{
 		this->suspended = TRUE;
 		send_probe(this);
@@ -716,7 +715,7 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 		.requests = requests_create(mutex),
 		.configured_deadline = min(max(1, get_option("deadline",
 										DEFAULT_DEADLINE)), MAX_DEADLINE),
-		.burst_wait = get_option("burst_wait", DEFAULT_BURST_WAIT),
+		.stall = get_option("stall", DEFAULT_STALL),
 		.queue_limit = get_option("queue_limit", DEFAULT_QUEUE_LIMIT),
 	);
 

@@ -25,6 +25,11 @@ struct private_requests_t {
 	 * Requests (feed_request_t*); a few, as workers are
 	 */
 	linked_list_t *list;
+
+	/**
+	 * When the agent last answered any of them (monotonic)
+	 */
+	timeval_t progress;
 };
 
 /*
@@ -36,24 +41,46 @@ call_t request_fail(feed_request_t *request, const char *reason)
 	return CALL_NO_AGENT;
 }
 
-METHOD(requests_t, wait_, call_t,
-	private_requests_t *this, feed_request_t *request, uint32_t timeout)
+/**
+ * Add milliseconds to a time
+ */
+static timeval_t add_ms(timeval_t start, uint32_t ms)
 {
-	timeval_t until, wait = {
-		.tv_sec = timeout / 1000,
-		.tv_usec = timeout % 1000 * 1000,
+	timeval_t end, wait = {
+		.tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000,
 	};
-	bool timed_out = FALSE;
 
-	time_monotonic(&until);
-	timeradd(&until, &wait, &until);
+	timeradd(&start, &wait, &end);
+	return end;
+}
+
+METHOD(requests_t, wait_, call_t,
+	private_requests_t *this, feed_request_t *request, uint32_t deadline,
+	uint32_t stall)
+{
+	timeval_t start, now, until, end;
+
+	time_monotonic(&start);
+	now = start;
+	end = add_ms(start, deadline);
 
 	request->condvar = condvar_create(CONDVAR_TYPE_DEFAULT);
 	this->list->insert_last(this->list, request);
-	while (!request->done && !timed_out)
+	while (!request->done)
 	{
-		timed_out = request->condvar->timed_wait_abs(request->condvar,
-													 this->mutex, until);
+		until = add_ms(timercmp(&start, &this->progress, >) ? start
+													: this->progress, stall);
+		if (timercmp(&until, &end, >))
+		{
+			until = end;
+		}
+		if (!timercmp(&now, &until, <))
+		{
+			break;
+		}
+		request->condvar->timed_wait_abs(request->condvar, this->mutex, until);
+		time_monotonic(&now);
 	}
 	this->list->remove(this->list, request, NULL);
 	request->condvar->destroy(request->condvar);
@@ -61,8 +88,9 @@ METHOD(requests_t, wait_, call_t,
 	{
 		return request->outcome;
 	}
+	request->missed = !timercmp(&now, &end, <);
 	snprintf(request->reason, sizeof(request->reason), "no answer within %u ms",
-			 timeout);
+			 request->missed ? deadline : stall);
 	return CALL_UNKNOWN;
 }
 
@@ -84,6 +112,7 @@ METHOD(requests_t, answer, void,
 	uint64_t seq = message_get_uint(result, TAG_SEQ);
 	bool ok = message_get_uint(result, TAG_CODE) == CODE_OK;
 
+	time_monotonic(&this->progress);
 	enumerator = this->list->create_enumerator(this->list);
 	while (enumerator->enumerate(enumerator, &request))
 	{

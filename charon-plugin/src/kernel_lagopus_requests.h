@@ -55,6 +55,8 @@ struct feed_request_t {
 	bool done;
 	/** what came of it (internal) */
 	call_t outcome;
+	/** TRUE if it missed its deadline */
+	bool missed;
 	/** wakes the worker (internal) */
 	condvar_t *condvar;
 };
@@ -68,9 +70,11 @@ struct requests_t {
 	 * Wait for the answer to a request that was just sent. The mutex is
 	 * released meanwhile.
 	 *
-	 * @param timeout	how long, in ms
+	 * @param deadline	how long at most, in ms
+	 * @param stall		how long if the agent answers nobody, in ms
 	 */
-	call_t (*wait)(requests_t *this, feed_request_t *request, uint32_t timeout);
+	call_t (*wait)(requests_t *this, feed_request_t *request, uint32_t deadline,
+				   uint32_t stall);
 
 	/**
 	 * Hand a RESULT to the worker that waits for it, if there is still one.

@@ -203,6 +203,8 @@ server_t *server_create(const char *path, server_handler_t *handler)
 		},
 		.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	);
+	/* the socket is there when charon is */
+	try_listen(this);
 	this->thread = this->event == -1 ? NULL : start_thread(this);
 	if (!this->thread)
 	{

@@ -15,7 +15,10 @@ async function start(rekey: number, life: number): Promise<Rig> {
 test('a soft expiry rekeys: only the inbound SA has one, so it happens once', async () => {
   await using rig = await start(2, 60);
   await rig.initiate();
-  const soft = [...rig.agent.sas.values()].map(({ id, softLifetime }) => [id.direction, softLifetime.seconds]);
+  const soft = [...rig.agent.sas.values()].map(({ id, softLifetime }) => [
+    id.direction,
+    softLifetime.seconds,
+  ]);
   assert.deepEqual(soft, [
     ['inbound', 2n],
     ['outbound', undefined],
@@ -56,7 +59,13 @@ test('what the dataplane sees expire by bytes or packets is told to charon, unle
   rig.agent.send({ kind: 'expire', protocol, spi, destination, hard: false });
   await logged(rig.left, /outbound CHILD_SA net\{2\} established/);
   assert.doesNotMatch(await rig.left.log(), /creating delete job/);
-  rig.agent.send({ kind: 'expire', protocol, spi: rig.agent.spis('outbound')[0] ?? 0, destination: { address: '198.18.0.2', port: 0 }, hard: true });
+  rig.agent.send({
+    kind: 'expire',
+    protocol,
+    spi: rig.agent.spis('outbound')[0] ?? 0,
+    destination: { address: '198.18.0.2', port: 0 },
+    hard: true,
+  });
   await logged(rig.left, 'closing expired CHILD_SA net{2}');
 });
 

@@ -4,8 +4,12 @@ import { once } from 'node:events';
 import { chmod, chown, stat, writeFile } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { test } from 'node:test';
-import { type AgentMessage, encodeAgentMessage, type FeedTrafficSelector } from '../../../src/keyfeed/index.ts';
-import { CharonDaemon, eventually, Lab } from '../../support/index.ts';
+import {
+  type AgentMessage,
+  encodeAgentMessage,
+  type FeedTrafficSelector,
+} from '../../../src/keyfeed/index.ts';
+import { CharonDaemon, Lab } from '../../support/index.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { isReady, logged, Rig } from './rig.ts';
 
@@ -24,12 +28,34 @@ const MESSAGES: readonly AgentMessage[] = [
   { kind: 'not-ready', reason: 'no reason' },
   { kind: 'result', seq: 1n, code: 'refused', reason: 'late', spi: SPI },
   { kind: 'expire', protocol: 'esp', spi: SPI, destination: HOST, hard: true },
-  { kind: 'mapping', protocol: 'ah', spi: SPI, destination: HOST, newSource: { address: '2001:db8::1', port: 1 } },
+  {
+    kind: 'mapping',
+    protocol: 'ah',
+    spi: SPI,
+    destination: HOST,
+    newSource: { address: '2001:db8::1', port: 1 },
+  },
   {
     kind: 'usage',
     entries: [
-      { protocol: 'esp', direction: 'inbound', spi: SPI, destination: '198.18.0.1', bytes: 1n, packets: 1n, idleMs: 1n },
-      { protocol: 'ah', direction: 'outbound', spi: SPI, destination: '2001:db8::1', bytes: 2n ** 64n - 1n, packets: 0n, idleMs: undefined },
+      {
+        protocol: 'esp',
+        direction: 'inbound',
+        spi: SPI,
+        destination: '198.18.0.1',
+        bytes: 1n,
+        packets: 1n,
+        idleMs: 1n,
+      },
+      {
+        protocol: 'ah',
+        direction: 'outbound',
+        spi: SPI,
+        destination: '2001:db8::1',
+        bytes: 2n ** 64n - 1n,
+        packets: 0n,
+        idleMs: undefined,
+      },
     ],
   },
   {
@@ -89,7 +115,13 @@ test('what no frame may be is refused: lengths, types, values, missing, repeated
   await using rig = await Rig.start();
   await rig.killAgent();
   const path = rig.left.pluginSocket;
-  const result = encodeAgentMessage({ kind: 'result', seq: 1n, code: 'ok', reason: undefined, spi: undefined });
+  const result = encodeAgentMessage({
+    kind: 'result',
+    seq: 1n,
+    code: 'ok',
+    reason: undefined,
+    spi: undefined,
+  });
   const cases: Readonly<Record<string, Uint8Array>> = {
     'an empty frame': Buffer.alloc(4),
     'a frame of 4 GiB': Buffer.alloc(4, 0xff),
@@ -99,8 +131,12 @@ test('what no frame may be is refused: lengths, types, values, missing, repeated
     'nothing that is mandatory': frame(Buffer.from([67])),
     'a repeated attribute': frame(Buffer.concat([result.subarray(4), result.subarray(5, 17)])),
     'a wrong length': frame(Buffer.from([65, 0, 51, 0, 3, 0, 0, 0])),
-    'an unknown critical attribute': frame(Buffer.concat([result.subarray(4), Buffer.from([0x80, 200, 0, 0])])),
-    'an address family of 5': frame(Buffer.from([71, 0, 53, 0, 35, 50, 1, 0, 0, 0, 1, 5, ...Buffer.alloc(28)])),
+    'an unknown critical attribute': frame(
+      Buffer.concat([result.subarray(4), Buffer.from([0x80, 200, 0, 0])]),
+    ),
+    'an address family of 5': frame(
+      Buffer.from([71, 0, 53, 0, 35, 50, 1, 0, 0, 0, 1, 5, ...Buffer.alloc(28)]),
+    ),
     'a bare attribute header': frame(Buffer.from([71, 0, 53, 0])),
   };
   for (const [what, bytes] of Object.entries(cases)) {
@@ -180,23 +216,25 @@ test('an agent that does not read is cut off when its queue is full, and its suc
   await using rig = await Rig.start({ plugin: { queue_limit: 2_000 } });
   rig.agent.pause();
   rig.agent.answers = () => undefined;
-  await rig.left.swanctl.load({
-    connections: {
-      bypass: {
-        children: Object.fromEntries(
-          Array.from({ length: 600 }, (_, index) => [
-            `net-${index}`,
-            {
-              local_ts: '198.19.1.0/24',
-              remote_ts: `198.19.${100 + (index >> 8)}.${index & 255}/32`,
-              mode: 'pass',
-              start_action: 'trap',
-            },
-          ]),
-        ),
+  await rig.left.swanctl
+    .load({
+      connections: {
+        bypass: {
+          children: Object.fromEntries(
+            Array.from({ length: 600 }, (_, index) => [
+              `net-${index}`,
+              {
+                local_ts: '198.19.1.0/24',
+                remote_ts: `198.19.${100 + (index >> 8)}.${index & 255}/32`,
+                mode: 'pass',
+                start_action: 'trap',
+              },
+            ]),
+          ),
+        },
       },
-    },
-  }).catch(() => undefined);
+    })
+    .catch(() => undefined);
   await logged(rig.left, /closing connection to agent: it is gone, or reads too slowly/, 20_000);
   const agent = await rig.restartAgent();
   await agent.message('snapshot-end');

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHILD_NAME } from '../../support/index.ts';
 import type { PluginMessage } from '../../../src/keyfeed/index.ts';
+import { CHILD_NAME, eventually } from '../../support/index.ts';
+import { countInMemory, findProcess } from './process-memory.ts';
 import { logged, Rig } from './rig.ts';
 
 function keysOf(message: PluginMessage): Buffer[] {
@@ -47,4 +48,19 @@ test('no key is in anything charon writes, at the highest level of our own log g
     }
   }
   assert.deepEqual(found, []);
+});
+
+test("a key is in charon's memory once while its SA lives, and not afterwards", async () => {
+  await using rig = await Rig.start({ tunnel: { esp: 'aes256-sha256' } });
+  await rig.initiate();
+  const keys = rig.agent.received.flatMap(keysOf);
+  const charon = await findProcess(rig.sites.left.namespace, 'charon');
+  const counts = (): number[] => keys.map((key) => countInMemory(charon, key));
+  assert.deepEqual(counts(), [1, 1, 1, 1]);
+  // nor does a snapshot leave copies behind
+  await rig.killAgent();
+  await (await rig.restartAgent()).message('snapshot-end');
+  assert.deepEqual(counts(), [1, 1, 1, 1]);
+  await rig.left.swanctl.terminate({ ike: 'gw' });
+  await eventually('all of them are wiped', () => counts().every((count) => count === 0));
 });

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHILD_NAME, eventually, mergeSettings, type Settings, tunnelEnd, tunnelSettings } from '../../support/index.ts';
+import {
+  CHILD_NAME,
+  eventually,
+  mergeSettings,
+  type Settings,
+  tunnelEnd,
+  tunnelSettings,
+} from '../../support/index.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { logged, Rig } from './rig.ts';
 

@@ -4,8 +4,8 @@ import {
   eventually,
   Lab,
   type ListedChildSa,
-  loadTunnel,
   type LogLevels,
+  loadTunnel,
   type Settings,
   type Site,
   type Tunnel,
@@ -116,7 +116,8 @@ export class Rig implements AsyncDisposable {
 
 /** Waits for a line in a charon's log. */
 export function logged(charon: CharonDaemon, text: string | RegExp, timeoutMs = 10_000): Promise<string> {
-  const matches = (line: string): boolean => (typeof text === 'string' ? line.includes(text) : text.test(line));
+  const matches = (line: string): boolean =>
+    typeof text === 'string' ? line.includes(text) : text.test(line);
   return eventually(`"${text}" in the log`, async () => (await charon.log()).split('\n').find(matches), {
     timeoutMs,
   });

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CHILD_NAME, eventually, mergeSettings, type Settings, tunnelEnd, tunnelSettings } from '../../support/index.ts';
+import {
+  CHILD_NAME,
+  eventually,
+  mergeSettings,
+  type Settings,
+  tunnelEnd,
+  tunnelSettings,
+} from '../../support/index.ts';
 import { logged, Rig, type RigOptions } from './rig.ts';
 
 const DEVICE = 'lgp0';
 
 /** charon's own routing table on the left end. */
 async function routes(rig: Rig): Promise<string[]> {
-  const { stdout } = await rig.sites.left.namespace.run(['ip', '-4', 'route', 'show', 'table', '220']).catch(() => ({
-    stdout: '', // there is no such table yet
-  }));
+  const { stdout } = await rig.sites.left.namespace
+    .run(['ip', '-4', 'route', 'show', 'table', '220'])
+    .catch(() => ({
+      stdout: '', // there is no such table yet
+    }));
   return stdout
     .split('\n')
     .map((line) => line.replaceAll(/ (proto \S+|scope \S+|linkdown)/g, '').trim())
@@ -137,7 +146,10 @@ function shunt(mode: 'pass' | 'drop', remote: string, extra: Settings = {}): Set
 test('PASS takes its network out of the table, and wins; DROP leads to who discards', async () => {
   await using rig = await start();
   await rig.initiate();
-  const tunnel = tunnelSettings({ left: tunnelEnd(rig.sites.left), right: tunnelEnd(rig.sites.right) }, 'left');
+  const tunnel = tunnelSettings(
+    { left: tunnelEnd(rig.sites.left), right: tunnelEnd(rig.sites.right) },
+    'left',
+  );
   const shunts = (children: Settings): Promise<void> =>
     rig.left.swanctl.load(mergeSettings(tunnel, { connections: { shunts: { children } } }));
   const own = `198.19.2.0/24 dev ${DEVICE} src 198.19.1.1`;

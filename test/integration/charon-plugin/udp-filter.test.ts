@@ -5,12 +5,12 @@ import { logged, Rig } from './rig.ts';
 
 const PORT = 4_500;
 
-/** How many datagrams charon's NAT-T socket of that family has dropped, charon's own too late reads apart. */
+/** How many datagrams the NAT-T socket of that family did not take. */
 async function drops(namespace: NetNamespace, table: 'udp' | 'udp6'): Promise<number> {
   const { stdout } = await namespace.run(['cat', `/proc/net/${table}`]);
   const port = PORT.toString(16).toUpperCase();
-  const line = stdout.split('\n').find((entry) => entry.split(/\s+/)[2]?.endsWith(`:${port}`));
-  return Number(line?.trim().split(/\s+/).at(-1));
+  const sockets = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+  return Number(sockets.find(([, local]) => local?.endsWith(`:${port}`))?.at(-1));
 }
 
 /** Sends datagrams, given in hex, to a NAT-T port. */

@@ -34,7 +34,10 @@ test('an SA moves with its peer: inbound, then outbound, and is found under its 
   await movePeer(rig);
   await logged(rig.left, /moved SA .* to 198\.18\.0\.1.* == 198\.18\.0\.3/);
   await eventually('both moved', () => {
-    assert.deepEqual(endpoints(rig).sort(), ['inbound 198.18.0.3 > 198.18.0.1', 'outbound 198.18.0.1 > 198.18.0.3']);
+    assert.deepEqual(endpoints(rig).sort(), [
+      'inbound 198.18.0.3 > 198.18.0.1',
+      'outbound 198.18.0.1 > 198.18.0.3',
+    ]);
     return true;
   });
   assert.equal(rig.agent.policies.size, 3);
@@ -52,7 +55,9 @@ for (const [which, rekeys] of [
     const moves: string[] = [];
     rig.agent.answers = (request) => {
       if (request.kind !== 'update-sa') return OK;
-      moves.push(`${request.id.direction} to ${request.newSource.address} > ${request.newDestination.address}`);
+      moves.push(
+        `${request.id.direction} to ${request.newSource.address} > ${request.newDestination.address}`,
+      );
       return request.id.direction === which && moves.length <= 2
         ? { code: 'refused', reason: 'no moving' }
         : OK;
@@ -64,7 +69,10 @@ for (const [which, rekeys] of [
     const back = 'inbound to 198.18.0.2 > 198.18.0.1';
     assert.deepEqual(moves, which === 'inbound' ? there.slice(0, 1) : [...there, back]);
     await eventually('only the new SAs are left', () => {
-      assert.deepEqual(endpoints(rig).sort(), ['inbound 198.18.0.3 > 198.18.0.1', 'outbound 198.18.0.1 > 198.18.0.3']);
+      assert.deepEqual(endpoints(rig).sort(), [
+        'inbound 198.18.0.3 > 198.18.0.1',
+        'outbound 198.18.0.1 > 198.18.0.3',
+      ]);
       return true;
     });
   });
@@ -92,9 +100,33 @@ test('usage is answered from what the agent reported, and never goes back', asyn
     rig.agent.send({
       kind: 'usage',
       entries: [
-        { protocol: 'esp', direction: 'inbound', spi: spiIn, destination: '198.18.0.1', bytes, packets, idleMs: 5_000n },
-        { protocol: 'esp', direction: 'outbound', spi: spiOut, destination: '198.18.0.2', bytes, packets, idleMs: 0n },
-        { protocol: 'esp', direction: 'outbound', spi: spiIn, destination: '198.18.0.1', bytes: 1n << 40n, packets, idleMs: 0n },
+        {
+          protocol: 'esp',
+          direction: 'inbound',
+          spi: spiIn,
+          destination: '198.18.0.1',
+          bytes,
+          packets,
+          idleMs: 5_000n,
+        },
+        {
+          protocol: 'esp',
+          direction: 'outbound',
+          spi: spiOut,
+          destination: '198.18.0.2',
+          bytes,
+          packets,
+          idleMs: 0n,
+        },
+        {
+          protocol: 'esp',
+          direction: 'outbound',
+          spi: spiIn,
+          destination: '198.18.0.1',
+          bytes: 1n << 40n,
+          packets,
+          idleMs: 0n,
+        },
       ],
     });
   const listed = async (expected: number, packets: number): Promise<void> => {
