@@ -345,10 +345,11 @@ export class SyncEngine implements AsyncDisposable {
         isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
       });
       this.#backOffs.keepOnly(repair.keys);
-      this.#rekeys.setLost(repair.lost);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
       this.#onCompared(bootId);
+      // Not before charon's requests are answered again: its rekey is one of them.
+      this.#rekeys.setLost(repair.lost);
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
