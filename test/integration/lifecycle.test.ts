@@ -128,3 +128,17 @@ test("a dead charon's SAs carry packets until their hard lifetime, then the data
   assert.equal((await sadOf(scene.gateway)).sas.length, 2);
   await eventually('the dataplane has no SA', async () => (await sadOf(scene.gateway)).sas.length === 0);
 });
+
+test('a dataplane that lost everything gets new SAs by one rekey', async () => {
+  await using lab = await Lab.create();
+  const scene = await startScene(lab, { peer: 'kernel' });
+  await establish(scene);
+  await assertCarriesPackets(scene, 200);
+  await replacingChildSa([scene.ours, scene.peer], async () => {
+    await scene.gateway.killDataplane();
+    await scene.gateway.restartDataplane();
+  });
+  await assertSameSas(scene.ours, scene.peer, { count: 1 });
+  await assertCarriesPackets(scene, 200);
+  assert.doesNotMatch(await scene.ours.charonLog(), /rekeying failed|unable to install/);
+});
