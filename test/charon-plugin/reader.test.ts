@@ -9,7 +9,9 @@ const SOURCES = ['reader', 'writer'].map((part) =>
 
 /** strongSwan's sources, as the plugin's build left them. */
 function strongswan(): string {
-  const folder = readdirSync(inRepository('build', 'charon-plugin')).find((name) => /^strongswan-\d/.test(name));
+  const folder = readdirSync(inRepository('build', 'charon-plugin')).find((name) =>
+    /^strongswan-\d/.test(name),
+  );
   assert(folder !== undefined, 'run scripts/build-charon-plugin.sh');
   return inRepository('build', 'charon-plugin', folder);
 }
