@@ -111,7 +111,7 @@ const strangeId = (spi: number, destination: string): SaId =>
 /** Operations with values the contract does not have, and why they are refused. */
 const OUT_OF_RANGE: Readonly<Record<string, { readonly operation: Operation; readonly reason: RegExp }>> = {
   'no kind': { operation: {}, reason: /of one kind/ },
-  'an SA of nothing': { operation: addSa(Sa.create()), reason: /./ },
+  'an SA of nothing': { operation: addSa(Sa.create()), reason: /no id/ },
   'an SPI that is reserved': {
     operation: addSa(strangeSa({ id: strangeId(255, '198.18.9.2') })),
     reason: /SPI/i,
