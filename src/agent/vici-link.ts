@@ -32,7 +32,7 @@ function describeEvent(event: ViciEvent): Readonly<Record<string, unknown>> {
     case 'ike-rekey':
       return { event: event.kind, ike: event.new.name, oldId: event.old.uniqueId, newId: event.new.uniqueId };
     default:
-      return { event: event.name };
+      return { event: event.kind === 'other' ? event.name : event.kind };
   }
 }
 

@@ -44,7 +44,12 @@ export type InstalledChildSa = {
   readonly outbound: ChildSaHalf;
   readonly encryption: ViciAlgorithm | undefined;
   readonly integrity: ViciAlgorithm | undefined;
+  /** Of the last rekeying, when it had a key exchange. */
   readonly dhGroup: string | undefined;
+  /** Further ones of RFC 9370, in order; since 6.0. */
+  readonly additionalKeyExchanges: readonly string[];
+  /** Of a per-CPU CHILD_SA (RFC 9611); since 6.0. */
+  readonly cpu: number | undefined;
   readonly installedSecondsAgo: number | undefined;
   /** Negative when it is over. */
   readonly rekeyInSeconds: number | undefined;
@@ -59,6 +64,8 @@ export type ChildSa = {
   readonly state: ChildState;
   /** TUNNEL, TRANSPORT, BEET ... */
   readonly mode: string | undefined;
+  /** Security label, hexadecimal. */
+  readonly label: string | undefined;
   readonly localTs: readonly string[];
   readonly remoteTs: readonly string[];
   /** Undefined before INSTALLED, and in between, as in UPDATING. */
@@ -74,6 +81,7 @@ export function parseChildSa(section: ViciSection): ChildSa {
     reqid: fields.number('reqid'),
     state: fields.text('state'),
     mode: fields.optionalText('mode'),
+    label: fields.optionalText('label'),
     localTs: fields.list('local-ts'),
     remoteTs: fields.list('remote-ts'),
     installed: fields.optionalText('protocol') === undefined ? undefined : parseInstalled(fields),
@@ -86,6 +94,15 @@ export function parseAlgorithm(fields: FieldReader, use: 'encr' | 'integ'): Vici
   return name === undefined ? undefined : { name, keyBits: fields.optionalNumber(`${use}-keysize`) };
 }
 
+const ADDITIONAL_KEY_EXCHANGES = ['ake1', 'ake2', 'ake3', 'ake4', 'ake5', 'ake6', 'ake7'] as const;
+
+/** Reads `ake1` to `ake7`. */
+export function parseAdditionalKeyExchanges(fields: FieldReader): readonly string[] {
+  return ADDITIONAL_KEY_EXCHANGES.map((name) => fields.optionalText(name)).filter(
+    (method) => method !== undefined,
+  );
+}
+
 function parseInstalled(fields: FieldReader): InstalledChildSa {
   return {
     protocol: fields.text('protocol'),
@@ -96,6 +113,8 @@ function parseInstalled(fields: FieldReader): InstalledChildSa {
     encryption: parseAlgorithm(fields, 'encr'),
     integrity: parseAlgorithm(fields, 'integ'),
     dhGroup: fields.optionalText('dh-group'),
+    additionalKeyExchanges: parseAdditionalKeyExchanges(fields),
+    cpu: fields.optionalNumber('cpu'),
     installedSecondsAgo: fields.optionalNumber('install-time'),
     rekeyInSeconds: fields.optionalNumber('rekey-time'),
     lifeInSeconds: fields.optionalNumber('life-time'),

@@ -1,5 +1,6 @@
 import type { ViciArguments } from './encode-message.ts';
 import { FieldReader } from './field-reader.ts';
+import type { LogMessage } from './log-message.ts';
 import type { ViciSection } from './section.ts';
 
 /** Which SAs a command is about: by unique id, or by the name of a configuration. */
@@ -17,6 +18,20 @@ export type ControlOutcome = { readonly kind: 'done' } | { readonly kind: 'faile
 export type MatchOutcome =
   | { readonly kind: 'done'; readonly matches: number }
   | { readonly kind: 'failed'; readonly matches: number; readonly reason: string };
+
+/** Whom to send to another gateway: all that match everything that is named. */
+export type RedirectFilter = Pick<SaFilter, 'ike' | 'ikeId'> & {
+  /** An address, a subnet or a range. */
+  readonly peerIp?: string | undefined;
+  /** An identity, wildcards included. */
+  readonly peerId?: string | undefined;
+};
+
+/** A CHILD_SA's configuration, by name; without `ike` the first of that name. */
+export type ChildTarget = { readonly child: string; readonly ike?: string | undefined };
+
+/** What happens while charon works on a command: lines of its log, then what became of it. */
+export type ControlProgress<Outcome> = { readonly kind: 'log'; readonly log: LogMessage } | Outcome;
 
 export function filterArguments(filter: SaFilter): ViciArguments {
   return { 'ike-id': filter.ikeId, 'child-id': filter.childId, ike: filter.ike, child: filter.child };

@@ -1,9 +1,10 @@
 import { InvariantError } from '../util/index.ts';
 import { ElementCursor } from './element-cursor.ts';
 import { type ViciElement, ViciSection } from './section.ts';
+import type { ViciValue } from './vici-value.ts';
 
 /**
- * Decodes a whole message into a tree whose values are views into it.
+ * Decodes a whole message into a tree whose values are places in it.
  *
  * Throws MalformedError with the offset in the stream.
  */
@@ -11,7 +12,7 @@ export function decodeMessage(message: Uint8Array, offset = 0): ViciSection {
   const cursor = new ElementCursor(message, offset);
   const outer: { readonly name: string; readonly elements: ViciElement[] }[] = [];
   let elements: ViciElement[] = [];
-  let items: Uint8Array[] = [];
+  let items: ViciValue[] = [];
   for (let kind = cursor.next(); kind !== undefined; kind = cursor.next()) {
     switch (kind) {
       case 'section-start':

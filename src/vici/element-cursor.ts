@@ -1,16 +1,21 @@
 import { MalformedError } from '../util/index.ts';
-import { ELEMENT_TYPE, NESTING_LIMIT } from './wire.ts';
+import { asBuffer } from './as-buffer.ts';
+import { knownNames, type NameTable } from './name-table.ts';
+import { ViciValue } from './vici-value.ts';
+import { type ELEMENT_TYPE, NESTING_LIMIT } from './wire.ts';
 
 export type ElementKind = keyof typeof ELEMENT_TYPE;
 
-const kinds = new Map<number, ElementKind>([
-  [ELEMENT_TYPE['section-start'], 'section-start'],
-  [ELEMENT_TYPE['section-end'], 'section-end'],
-  [ELEMENT_TYPE['key-value'], 'key-value'],
-  [ELEMENT_TYPE['list-start'], 'list-start'],
-  [ELEMENT_TYPE['list-item'], 'list-item'],
-  [ELEMENT_TYPE['list-end'], 'list-end'],
-]);
+/** By its number; there is no 0. */
+const kinds: readonly (ElementKind | undefined)[] = [
+  undefined,
+  'section-start',
+  'section-end',
+  'key-value',
+  'list-start',
+  'list-item',
+  'list-end',
+];
 
 /**
  * Walks over a message element by element, without building anything, and refuses
@@ -20,6 +25,7 @@ const kinds = new Map<number, ElementKind>([
 export class ElementCursor {
   readonly #bytes: Buffer;
   readonly #offset: number;
+  readonly #names: Pick<NameTable, 'get'>;
   #position = 0;
   #depth = 0;
   #isInList = false;
@@ -28,8 +34,9 @@ export class ElementCursor {
   #valueStart = 0;
 
   /** `offset` is where the message starts in the stream, for errors. */
-  constructor(message: Uint8Array, offset = 0) {
-    this.#bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
+  constructor(message: Uint8Array, offset = 0, names: Pick<NameTable, 'get'> = knownNames) {
+    this.#names = names;
+    this.#bytes = asBuffer(message);
     this.#offset = offset;
   }
 
@@ -41,7 +48,7 @@ export class ElementCursor {
         throw this.#malformed('the message ends within a section or list', start);
       return undefined;
     }
-    const kind = kinds.get(this.#bytes[start] ?? 0);
+    const kind = kinds[this.#bytes[start] ?? 0];
     if (kind === undefined) throw this.#malformed(`unknown element ${this.#bytes[start]}`, start);
     this.#position += 1;
     switch (kind) {
@@ -81,12 +88,12 @@ export class ElementCursor {
 
   /** Of a section-start, key-value or list-start. */
   name(): string {
-    return this.#bytes.toString('latin1', this.#nameStart, this.#nameEnd);
+    return this.#names.get(this.#bytes, this.#nameStart, this.#nameEnd);
   }
 
-  /** Of a key-value or list-item: a view. */
-  value(): Uint8Array {
-    return this.#bytes.subarray(this.#valueStart, this.#position);
+  /** Of a key-value or list-item. */
+  value(): ViciValue {
+    return new ViciValue(this.#bytes, this.#valueStart, this.#position);
   }
 
   #readName(): void {

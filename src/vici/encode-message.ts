@@ -1,5 +1,6 @@
 import { AgentError } from '../util/index.ts';
 import { type ViciElement, ViciSection } from './section.ts';
+import { ViciValue } from './vici-value.ts';
 import { ELEMENT_TYPE, NAME_LIMIT_BYTES, NESTING_LIMIT, VALUE_LIMIT_BYTES } from './wire.ts';
 
 /** A value to send. Booleans become `yes` and `no`. */
@@ -26,10 +27,10 @@ function toElements(content: ViciArguments): readonly ViciElement[] {
   const elements: ViciElement[] = [];
   for (const [name, value] of Object.entries(content)) {
     if (value === undefined) continue;
-    if (isList(value)) elements.push({ kind: 'list', name, items: value.map(toBytes) });
+    if (isList(value)) elements.push({ kind: 'list', name, items: value.map(toValue) });
     else if (isArguments(value))
       elements.push({ kind: 'section', name, section: new ViciSection(toElements(value)) });
-    else elements.push({ kind: 'value', name, value: toBytes(value) });
+    else elements.push({ kind: 'value', name, value: toValue(value) });
   }
   return elements;
 }
@@ -42,10 +43,10 @@ function isArguments(value: ViciScalar | ViciArguments): value is ViciArguments 
   return typeof value === 'object' && !(value instanceof Uint8Array);
 }
 
-function toBytes(value: ViciScalar): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'boolean') return Buffer.from(value ? 'yes' : 'no');
-  return Buffer.from(String(value));
+function toValue(value: ViciScalar): ViciValue {
+  if (value instanceof Uint8Array) return ViciValue.of(value);
+  if (typeof value === 'boolean') return ViciValue.of(Buffer.from(value ? 'yes' : 'no'));
+  return ViciValue.of(Buffer.from(String(value)));
 }
 
 function encodeElements(elements: readonly ViciElement[], parts: Uint8Array[], depth: number): void {
@@ -53,12 +54,12 @@ function encodeElements(elements: readonly ViciElement[], parts: Uint8Array[], d
   for (const element of elements) {
     switch (element.kind) {
       case 'value':
-        parts.push(head('key-value', element.name), encodeValue(element.name, element.value));
+        parts.push(head('key-value', element.name), encodeValue(element.name, element.value.bytes));
         break;
       case 'list':
         parts.push(head('list-start', element.name));
         for (const item of element.items) {
-          parts.push(Uint8Array.of(ELEMENT_TYPE['list-item']), encodeValue(element.name, item));
+          parts.push(Uint8Array.of(ELEMENT_TYPE['list-item']), encodeValue(element.name, item.bytes));
         }
         parts.push(Uint8Array.of(ELEMENT_TYPE['list-end']));
         break;

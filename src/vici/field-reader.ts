@@ -36,8 +36,18 @@ export class FieldReader {
   }
 
   counter(name: string): bigint {
-    const text = this.text(name);
+    return this.optionalCounter(name) ?? this.#refuse(name, undefined, 'a value');
+  }
+
+  optionalCounter(name: string): bigint | undefined {
+    const text = this.#section.text(name);
+    if (text === undefined) return undefined;
     return /^\d{1,20}$/.test(text) ? BigInt(text) : this.#refuse(name, text, 'a counter');
+  }
+
+  /** A view into the message. */
+  bytes(name: string): Uint8Array {
+    return this.#section.bytes(name) ?? this.#refuse(name, undefined, 'bytes');
   }
 
   hex(name: string): number {

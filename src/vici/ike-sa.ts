@@ -1,5 +1,11 @@
 import { AgentError } from '../util/index.ts';
-import { type ChildSa, parseAlgorithm, parseChildSa, type ViciAlgorithm } from './child-sa.ts';
+import {
+  type ChildSa,
+  parseAdditionalKeyExchanges,
+  parseAlgorithm,
+  parseChildSa,
+  type ViciAlgorithm,
+} from './child-sa.ts';
 import { FieldReader } from './field-reader.ts';
 import { ViciSection } from './section.ts';
 
@@ -15,7 +21,9 @@ export type IkeState =
   | 'DESTROYING'
   | (string & Record<never, never>);
 
-export type IkePeer = { readonly host: string; readonly port: number; readonly id: string };
+export type IkeEndpoint = { readonly host: string; readonly port: number };
+
+export type IkePeer = IkeEndpoint & { readonly id: string };
 
 export type IkeSa = {
   /** Of its configuration: two IKE_SAs may have the same. */
@@ -34,16 +42,31 @@ export type IkeSa = {
   readonly responderSpi: string;
   readonly natLocal: boolean;
   readonly natRemote: boolean;
+  /** The peer was made to believe in a NAT, for the sake of UDP encapsulation. */
+  readonly natFake: boolean;
+  readonly ifIdIn: number | undefined;
+  readonly ifIdOut: number | undefined;
   readonly encryption: ViciAlgorithm | undefined;
   readonly integrity: ViciAlgorithm | undefined;
   readonly prf: string | undefined;
+  /** The key exchange method. */
   readonly dhGroup: string | undefined;
+  /** Further ones of RFC 9370, in order; since 6.0. */
+  readonly additionalKeyExchanges: readonly string[];
+  /** A post-quantum pre-shared key was used (RFC 8784). */
+  readonly ppk: boolean;
   readonly establishedSecondsAgo: number | undefined;
   /** Negative when it is over. */
   readonly rekeyInSeconds: number | undefined;
   readonly reauthInSeconds: number | undefined;
   readonly localVips: readonly string[];
   readonly remoteVips: readonly string[];
+  /** IKE tasks that wait, that run here, and that the peer runs. */
+  readonly tasks: {
+    readonly queued: readonly string[];
+    readonly active: readonly string[];
+    readonly passive: readonly string[];
+  };
   /** By unique id. In an event only the one it is about, or none. */
   readonly children: ReadonlyMap<number, ChildSa>;
 };
@@ -76,15 +99,25 @@ export function parseIkeSa(name: string, section: ViciSection): IkeSa {
     responderSpi: fields.text('responder-spi'),
     natLocal: fields.flag('nat-local'),
     natRemote: fields.flag('nat-remote'),
+    natFake: fields.flag('nat-fake'),
+    ifIdIn: fields.optionalHex('if-id-in'),
+    ifIdOut: fields.optionalHex('if-id-out'),
     encryption: parseAlgorithm(fields, 'encr'),
     integrity: parseAlgorithm(fields, 'integ'),
     prf: fields.optionalText('prf-alg'),
     dhGroup: fields.optionalText('dh-group'),
+    additionalKeyExchanges: parseAdditionalKeyExchanges(fields),
+    ppk: fields.flag('ppk'),
     establishedSecondsAgo: fields.optionalNumber('established'),
     rekeyInSeconds: fields.optionalNumber('rekey-time'),
     reauthInSeconds: fields.optionalNumber('reauth-time'),
     localVips: fields.list('local-vips'),
     remoteVips: fields.list('remote-vips'),
+    tasks: {
+      queued: fields.list('tasks-queued'),
+      active: fields.list('tasks-active'),
+      passive: fields.list('tasks-passive'),
+    },
     children,
   };
 }
@@ -112,10 +145,11 @@ export function onlySection(
   return first;
 }
 
+/** Reads `<side>-host` and `<side>-port`. */
+export function parseEndpoint(fields: FieldReader, side: 'local' | 'remote'): IkeEndpoint {
+  return { host: fields.text(`${side}-host`), port: fields.number(`${side}-port`) };
+}
+
 function parsePeer(fields: FieldReader, side: 'local' | 'remote'): IkePeer {
-  return {
-    host: fields.text(`${side}-host`),
-    port: fields.number(`${side}-port`),
-    id: fields.text(`${side}-id`),
-  };
+  return { ...parseEndpoint(fields, side), id: fields.text(`${side}-id`) };
 }

@@ -1,4 +1,6 @@
 import { AgentError, MalformedError } from '../util/index.ts';
+import { asBuffer } from './as-buffer.ts';
+import { knownNames } from './name-table.ts';
 import { NAME_LIMIT_BYTES, PACKET_TYPE, SEGMENT_LIMIT_BYTES } from './wire.ts';
 
 const LENGTH_BYTES = 4;
@@ -64,7 +66,7 @@ function decodeNamed(segment: Uint8Array, offset: number): { name: string; messa
     throw new MalformedError('VICI packet: it ends within its name', offset + 1);
   }
   return {
-    name: Buffer.from(segment.subarray(2, 2 + length)).toString('latin1'),
+    name: knownNames.get(asBuffer(segment), 2, 2 + length),
     message: segment.subarray(2 + length),
   };
 }

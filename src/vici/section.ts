@@ -1,13 +1,13 @@
+import type { ViciValue } from './vici-value.ts';
+
 /** One entry of a section, in the order of the message. Names may repeat. */
 export type ViciElement =
-  | { readonly kind: 'value'; readonly name: string; readonly value: Uint8Array }
-  | { readonly kind: 'list'; readonly name: string; readonly items: readonly Uint8Array[] }
+  | { readonly kind: 'value'; readonly name: string; readonly value: ViciValue }
+  | { readonly kind: 'list'; readonly name: string; readonly items: readonly ViciValue[] }
   | { readonly kind: 'section'; readonly name: string; readonly section: ViciSection };
 
 /** A section as plain data, for printing: the last of two equal names wins. */
 export type PlainSection = { readonly [name: string]: string | readonly string[] | PlainSection };
-
-const utf8 = new TextDecoder();
 
 /**
  * A VICI message, or a section of one, as it came: nothing is merged, because two
@@ -22,23 +22,19 @@ export class ViciSection {
   }
 
   text(name: string): string | undefined {
-    const value = this.bytes(name);
-    return value && utf8.decode(value);
+    return this.#value(name)?.text;
   }
 
   /** A view into the message. */
   bytes(name: string): Uint8Array | undefined {
-    for (const element of this.elements) {
-      if (element.name === name && element.kind === 'value') return element.value;
-    }
-    return undefined;
+    return this.#value(name)?.bytes;
   }
 
   /** A list that is not there is empty. */
   list(name: string): readonly string[] {
     for (const element of this.elements) {
       if (element.name === name && element.kind === 'list') {
-        return element.items.map((item) => utf8.decode(item));
+        return element.items.map(({ text }) => text);
       }
     }
     return [];
@@ -61,10 +57,17 @@ export class ViciSection {
   toJSON(): PlainSection {
     const plain: Record<string, PlainSection[string]> = {};
     for (const element of this.elements) {
-      if (element.kind === 'value') plain[element.name] = utf8.decode(element.value);
-      else if (element.kind === 'list') plain[element.name] = element.items.map((item) => utf8.decode(item));
+      if (element.kind === 'value') plain[element.name] = element.value.text;
+      else if (element.kind === 'list') plain[element.name] = element.items.map(({ text }) => text);
       else plain[element.name] = element.section.toJSON();
     }
     return plain;
+  }
+
+  #value(name: string): ViciValue | undefined {
+    for (const element of this.elements) {
+      if (element.name === name && element.kind === 'value') return element.value;
+    }
+    return undefined;
   }
 }

@@ -34,20 +34,22 @@ export class SegmentSplitter {
 
   *push(chunk: Uint8Array): Generator<Segment, void, undefined> {
     if (this.#failure !== undefined) throw this.#failure;
-    let rest = chunk;
-    while (rest.length > 0) {
-      const count = Math.min(rest.length, this.#isInBody ? this.#missing : LENGTH_BYTES - this.#lengthCount);
-      const piece = rest.subarray(0, count);
-      rest = rest.subarray(count);
-      this.#offset += count;
+    let at = 0;
+    while (at < chunk.length) {
       if (!this.#isInBody) {
-        this.#takeLength(piece);
+        at += this.#takeLength(chunk, at);
         continue;
       }
+      const count = Math.min(chunk.length - at, this.#missing);
+      const piece = chunk.subarray(at, at + count);
+      at += count;
+      this.#offset += count;
       this.#missing -= count;
-      this.#pieces.push(piece);
-      if (this.#missing > 0) continue;
-      const bytes = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
+      if (this.#missing > 0) {
+        this.#pieces.push(piece);
+        continue;
+      }
+      const bytes = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
       this.#pieces = [];
       this.#lengthCount = 0;
       yield { bytes, offset: this.#offset - bytes.length };
@@ -58,14 +60,23 @@ export class SegmentSplitter {
     return this.#lengthCount === LENGTH_BYTES;
   }
 
-  #takeLength(piece: Uint8Array): void {
-    this.#length.set(piece, this.#lengthCount);
-    this.#lengthCount += piece.length;
-    if (!this.#isInBody) return;
-    this.#missing = this.#length.readUInt32BE(0);
-    if (this.#missing >= 1 && this.#missing <= this.#limitBytes) return;
+  /** Gives how many bytes it took. */
+  #takeLength(chunk: Uint8Array, at: number): number {
+    const count = Math.min(chunk.length - at, LENGTH_BYTES - this.#lengthCount);
+    for (let index = 0; index < count; index += 1) {
+      this.#length[this.#lengthCount + index] = chunk[at + index] ?? 0;
+    }
+    this.#lengthCount += count;
+    this.#offset += count;
+    if (this.#isInBody) this.#begin(this.#length.readUInt32BE(0));
+    return count;
+  }
+
+  #begin(length: number): void {
+    this.#missing = length;
+    if (length >= 1 && length <= this.#limitBytes) return;
     this.#failure = new MalformedError(
-      `a VICI segment of ${this.#missing} bytes, 1 to ${this.#limitBytes} allowed`,
+      `a VICI segment of ${length} bytes, 1 to ${this.#limitBytes} allowed`,
       this.#offset - LENGTH_BYTES,
     );
     throw this.#failure;

@@ -8,7 +8,14 @@ import type { Segment } from './segment-splitter.ts';
 import { ViciTransport } from './vici-transport.ts';
 
 /** An event; its message is decoded when somebody looks. */
-export type RawEvent = { readonly name: string; readonly decode: () => ViciSection };
+export type RawEvent = {
+  readonly name: string;
+  readonly message: Uint8Array;
+  /** Where the message starts in the stream. */
+  readonly offset: number;
+  /** Throws MalformedError. */
+  readonly decode: () => ViciSection;
+};
 
 type Reply = { readonly packet: ViciPacket; readonly decode: () => ViciSection };
 type Exchange = { readonly resolve: (reply: Reply) => void; readonly reject: (reason: unknown) => void };
@@ -71,6 +78,13 @@ export class ViciConnection implements AsyncDisposable {
     this.#registered.add(event);
   }
 
+  /** The end of a registration. */
+  async unregister(event: string, deadline: Deadline): Promise<void> {
+    if (!this.#registered.delete(event)) return;
+    const { packet } = await this.#ask({ kind: 'event-unregister', name: event }, deadline);
+    if (packet.kind !== 'event-confirm') throw this.#unexpected(packet);
+  }
+
   /** Sends a command and gives its reply. Throws AgentError `unsupported` when charon does not know it. */
   async request(command: string, args: ViciArguments, deadline: Deadline): Promise<ViciSection> {
     refuseKeysInLog(command, args);
@@ -116,7 +130,12 @@ export class ViciConnection implements AsyncDisposable {
       'message' in packet ? decodeMessage(packet.message, offset + messageOffset(packet)) : new ViciSection();
     switch (packet.kind) {
       case 'event':
-        onEvent({ name: packet.name, decode });
+        onEvent({
+          name: packet.name,
+          message: packet.message,
+          offset: offset + messageOffset(packet),
+          decode,
+        });
         break;
       case 'command-response':
       case 'command-unknown':

@@ -1,10 +1,12 @@
 import { AgentError, type Clock, EventQueue, systemClock } from '../util/index.ts';
+import { Connections } from './connections.ts';
 import { type CallOptions, Deadline } from './deadline.ts';
 import type { ViciArguments } from './encode-message.ts';
+import { EventHub } from './event-hub.ts';
 import type { ViciSection } from './section.ts';
 import { Turns } from './turns.ts';
-import { type RawEvent, ViciConnection } from './vici-connection.ts';
-import { ViciSubscription } from './vici-subscription.ts';
+import type { RawEvent, ViciConnection } from './vici-connection.ts';
+import type { ViciSubscription } from './vici-subscription.ts';
 
 export type ViciOptions = {
   /** `unix:///path` or `tcp://host:port`. */
@@ -14,35 +16,57 @@ export type ViciOptions = {
   readonly timeoutMs?: number | undefined;
   /** How many commands may wait for their turn. */
   readonly waitingLimit?: number | undefined;
-  /** How many messages of one stream, or of one subscription, may be unread. */
+  /** How many messages of one stream may be unread. */
   readonly unreadLimit?: number | undefined;
+  /** How many events of one subscription may be unread. */
+  readonly eventLimit?: number | undefined;
+  /**
+   * When there is no charon, try again with growing pauses: a call until its deadline, a
+   * subscription until it is ended, which then yields a gap. A command that charon may
+   * have run is never repeated.
+   */
+  readonly reconnect?: boolean | undefined;
 };
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_WAITING_LIMIT = 1_000;
 const DEFAULT_UNREAD_LIMIT = 100_000;
+const DEFAULT_EVENT_LIMIT = 4_096;
+
+/** A command that streams: its events, and the reply that comes after them. */
+export type StreamExchange = {
+  readonly events: AsyncGenerator<RawEvent, void, undefined>;
+  readonly reply: Promise<ViciSection>;
+};
+
+/** A connection of streams: whoever uses it at the moment gets the events. */
+type StreamConnection = {
+  readonly connection: ViciConnection;
+  onEvent: ((event: RawEvent) => void) | undefined;
+};
 
 /**
  * Commands by name. They run in order on one connection, which is opened when it is
  * needed and again after it ended; a command whose connection ends is not repeated,
- * because charon may have run it. Subscriptions have connections of their own.
+ * because charon may have run it. Subscriptions share another one; each stream has
+ * one of its own.
  */
 export class ViciSession implements AsyncDisposable {
-  readonly #uri: string;
-  readonly #clock: Clock;
+  readonly #connections: Connections;
+  readonly #hub: EventHub;
   readonly #timeoutMs: number;
   readonly #unreadLimit: number;
   readonly #turns: Turns;
-  /** All that are open, those of subscriptions too. */
-  readonly #connections = new Set<ViciConnection>();
   #connection: ViciConnection | undefined;
-  #onEvent: ((event: RawEvent) => void) | undefined;
-  #isClosed = false;
+  /** Of the last stream, for the next one: it has its event registered already. */
+  #idle: StreamConnection | undefined;
 
   constructor(options: ViciOptions) {
-    this.#uri = options.uri;
-    this.#clock = options.clock ?? systemClock;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const { uri, clock = systemClock, reconnect = false, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    const { eventLimit = DEFAULT_EVENT_LIMIT } = options;
+    this.#connections = new Connections({ uri, clock, reconnect });
+    this.#hub = new EventHub({ connections: this.#connections, clock, timeoutMs, eventLimit, reconnect });
+    this.#timeoutMs = timeoutMs;
     this.#unreadLimit = options.unreadLimit ?? DEFAULT_UNREAD_LIMIT;
     this.#turns = new Turns(options.waitingLimit ?? DEFAULT_WAITING_LIMIT);
   }
@@ -52,50 +76,78 @@ export class ViciSession implements AsyncDisposable {
    * may still run it), `unsupported`, `malformed`, `overflow`.
    */
   async request(command: string, args: ViciArguments = {}, options: CallOptions = {}): Promise<ViciSection> {
-    return await this.#run(command, options, (connection, deadline) =>
-      connection.request(command, args, deadline),
-    );
+    using deadline = new Deadline(`VICI ${command}`, options, this.#timeoutMs);
+    using _turn = await this.#turns.take(command, deadline);
+    if (this.#connection === undefined || this.#connection.isEnded) {
+      this.#connection = await this.#connections.open(deadline, () => undefined);
+    }
+    return await this.#connection.request(command, args, deadline);
   }
 
   /** The same on a connection of its own: for a command that takes long, and would hold up the others. */
   async requestApart(command: string, args: ViciArguments, options: CallOptions = {}): Promise<ViciSection> {
     using deadline = new Deadline(`VICI ${command}`, options, this.#timeoutMs);
-    await using connection = await this.#open(deadline, () => undefined);
+    await using connection = await this.#connections.open(deadline, () => undefined);
     return await connection.request(command, args, deadline);
   }
 
   /**
-   * Runs a command that answers with a stream of `event`s. It is read whether or not
-   * the consumer keeps up; one that does not by far gets `overflow`. Throws what
-   * `request` throws, and `refused` when charon's reply says that it failed.
+   * Runs a command that streams `event`s and then replies. It is read whether or not the
+   * consumer keeps up; one that does not by far gets `overflow`. The command is sent when
+   * the first event is asked for. Throws what `request` throws.
    */
-  async *stream(
+  exchange(
     command: string,
     event: string,
     args: ViciArguments = {},
     options: CallOptions = {},
+  ): StreamExchange {
+    const { promise: reply, resolve, reject } = Promise.withResolvers<ViciSection>();
+    // The consumer of the events learns of a failure there.
+    reply.catch(() => undefined);
+    const run = (queue: EventQueue<RawEvent>, signal: AbortSignal): Promise<void> =>
+      this.#stream(command, event, args, { ...options, signal }, queue).then(resolve, reject);
+    return { events: this.#consume(command, options.signal, run), reply };
+  }
+
+  /** The messages of `exchange`. Throws `refused`, too, when charon's reply says that it failed. */
+  async *stream(
+    command: string,
+    event: string,
+    args?: ViciArguments,
+    options?: CallOptions,
   ): AsyncGenerator<ViciSection, void, undefined> {
+    const { events, reply } = this.exchange(command, event, args, options);
+    for await (const raw of events) yield raw.decode();
+    throwIfRefused(command, await reply);
+  }
+
+  /**
+   * Registers for events. Once this returns, nothing that happens is missed. The signal
+   * ends the subscription, the timeout only concerns its start.
+   */
+  subscribe(events: readonly string[], options?: CallOptions): Promise<ViciSubscription> {
+    return this.#hub.subscribe(events, options);
+  }
+
+  /** Closes every connection. What is running or waiting throws `aborted`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connections[Symbol.asyncDispose]();
+    await this.#hub[Symbol.asyncDispose]();
+  }
+
+  async *#consume(
+    command: string,
+    outer: AbortSignal | undefined,
+    run: (queue: EventQueue<RawEvent>, signal: AbortSignal) => Promise<void>,
+  ): AsyncGenerator<RawEvent, void, undefined> {
     const queue = new EventQueue<RawEvent>(this.#unreadLimit);
     const stop = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-    const running = this.#run(command, { ...options, signal }, async (connection, deadline) => {
-      await connection.register(event, deadline);
-      this.#onEvent = (raw) => {
-        if (raw.name === event) queue.push(raw);
-      };
-      try {
-        throwIfRefused(command, await connection.request(command, args, deadline));
-      } finally {
-        this.#onEvent = undefined;
-      }
-    }).then(
-      () => queue.close(),
-      (error: unknown) => queue.close(error),
-    );
+    const running = run(queue, outer ? AbortSignal.any([outer, stop.signal]) : stop.signal);
     try {
       for await (const item of queue) {
         if ('lost' in item) throw unread(command, this.#unreadLimit);
-        yield item.decode();
+        yield item;
       }
     } finally {
       stop.abort();
@@ -103,63 +155,46 @@ export class ViciSession implements AsyncDisposable {
     }
   }
 
-  /**
-   * Registers for events on a connection of its own. Once this returns, nothing that
-   * happens is missed. The signal ends the subscription, the timeout only concerns
-   * its start.
-   */
-  async subscribe(events: readonly string[], options: CallOptions = {}): Promise<ViciSubscription> {
-    using deadline = new Deadline(`VICI events ${events.join(', ')}`, options, this.#timeoutMs);
-    const queue = new EventQueue<RawEvent>(this.#unreadLimit);
-    const connection = await this.#open(deadline, (event) => queue.push(event));
+  async #stream(
+    command: string,
+    event: string,
+    args: ViciArguments,
+    options: CallOptions,
+    queue: EventQueue<RawEvent>,
+  ): Promise<ViciSection> {
     try {
-      for (const event of events) await connection.register(event, deadline);
+      using deadline = new Deadline(`VICI ${command}`, options, this.#timeoutMs);
+      const stream = await this.#takeIdle(deadline);
+      let isReusable = false;
+      try {
+        await stream.connection.register(event, deadline);
+        stream.onEvent = (raw) => {
+          if (raw.name === event) queue.push(raw);
+        };
+        const reply = await stream.connection.request(command, args, deadline);
+        isReusable = true;
+        queue.close();
+        return reply;
+      } finally {
+        stream.onEvent = undefined;
+        if (isReusable && this.#idle === undefined) this.#idle = stream;
+        else await stream.connection[Symbol.asyncDispose]();
+      }
     } catch (error) {
-      await connection[Symbol.asyncDispose]();
+      queue.close(error);
       throw error;
     }
-    return new ViciSubscription(connection, queue, options.signal);
   }
 
-  /** Closes every connection. What is running or waiting throws `aborted`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true;
-    for (const connection of this.#connections) await connection[Symbol.asyncDispose]();
+  async #takeIdle(deadline: Deadline): Promise<StreamConnection> {
+    const idle = this.#idle;
+    this.#idle = undefined;
+    if (idle !== undefined && !idle.connection.isEnded) return idle;
+    let stream: StreamConnection | undefined;
+    const connection = await this.#connections.open(deadline, (event) => stream?.onEvent?.(event));
+    stream = { connection, onEvent: undefined };
+    return stream;
   }
-
-  async #run<T>(
-    what: string,
-    options: CallOptions,
-    work: (connection: ViciConnection, deadline: Deadline) => Promise<T>,
-  ): Promise<T> {
-    using deadline = new Deadline(`VICI ${what}`, options, this.#timeoutMs);
-    using _turn = await this.#turns.take(what, deadline);
-    return await work(await this.#connected(deadline), deadline);
-  }
-
-  async #connected(deadline: Deadline): Promise<ViciConnection> {
-    if (this.#connection === undefined || this.#connection.isEnded) {
-      this.#connection = await this.#open(deadline, (event) => this.#onEvent?.(event));
-    }
-    return this.#connection;
-  }
-
-  async #open(deadline: Deadline, onEvent: (event: RawEvent) => void): Promise<ViciConnection> {
-    if (this.#isClosed) throw clientClosed();
-    const clock = this.#clock;
-    const connection = await ViciConnection.open(this.#uri, { deadline, clock, onEvent });
-    if (this.#isClosed) {
-      await connection[Symbol.asyncDispose]();
-      throw clientClosed();
-    }
-    this.#connections.add(connection);
-    void connection.ended.then(() => this.#connections.delete(connection));
-    return connection;
-  }
-}
-
-function clientClosed(): AgentError {
-  return new AgentError('the VICI client is closed', { code: 'aborted' });
 }
 
 function throwIfRefused(command: string, reply: ViciSection): void {

@@ -1,47 +1,83 @@
-import { AgentError, type EventQueue, type Gap } from '../util/index.ts';
+import { AgentError, type EventQueue, type Gap, MalformedError } from '../util/index.ts';
 import { parseEvent, type ViciEvent } from './events.ts';
-import type { RawEvent, ViciConnection } from './vici-connection.ts';
+import type { RawEvent } from './vici-connection.ts';
+
+/** In the queue: charon was away, and events with it. */
+export type Reconnected = { readonly kind: 'reconnected' };
+
+/** A subscription as the hub holds it. */
+export type Subscriber = {
+  readonly events: ReadonlySet<string>;
+  readonly queue: EventQueue<RawEvent | Reconnected>;
+  readonly end: PromiseWithResolvers<unknown>;
+  isOver: boolean;
+};
+
+/** Events were lost: the whole state has to be looked at. */
+export type ViciGap = {
+  readonly kind: 'gap';
+  /** Nobody read in time, or there was no connection. */
+  readonly reason: 'unread' | 'reconnected';
+  /** Undefined: nobody can know. */
+  readonly lost: number | undefined;
+};
+
+export type ViciSubscriptionOptions = {
+  readonly subscriber: Subscriber;
+  readonly signal: AbortSignal | undefined;
+  readonly leave: (reason: unknown) => Promise<void>;
+  /** The connection sent bytes that make no sense. */
+  readonly fail: (error: MalformedError) => void;
+};
 
 /**
  * Events from the moment of the registration on. The loop over it throws when charon
- * goes away; a `gap` in it says that some were lost because nobody read, and that the
- * whole state has to be looked at. Leaving the loop, or disposing, ends it.
+ * goes away, unless the client reconnects; a `gap` in it says that some were lost.
+ * Leaving the loop, or disposing, ends it.
  */
-export class ViciSubscription implements AsyncIterable<ViciEvent | Gap>, AsyncDisposable {
-  readonly #connection: ViciConnection;
-  readonly #queue: EventQueue<RawEvent>;
+export class ViciSubscription implements AsyncIterable<ViciEvent | ViciGap>, AsyncDisposable {
+  readonly #options: ViciSubscriptionOptions;
+  #leaving: Promise<void> | undefined;
 
-  constructor(connection: ViciConnection, queue: EventQueue<RawEvent>, signal?: AbortSignal) {
-    this.#connection = connection;
-    this.#queue = queue;
+  constructor(options: ViciSubscriptionOptions) {
+    this.#options = options;
+    const { signal, subscriber } = options;
     const onAbort = (): void => {
-      connection.end(
-        new AgentError('the VICI subscription was stopped', { code: 'aborted', cause: signal?.reason }),
-      );
+      const error = new AgentError('the VICI subscription was stopped', {
+        code: 'aborted',
+        cause: signal?.reason,
+      });
+      this.#leaving ??= options.leave(error);
     };
     if (signal?.aborted) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    void connection.ended.then((reason) => {
-      signal?.removeEventListener('abort', onAbort);
-      queue.close(reason);
-    });
+    void subscriber.end.promise.then(() => signal?.removeEventListener('abort', onAbort));
   }
 
-  /** Resolves when it is over, whyever. */
+  /** Why it is over, whyever; undefined when it was disposed. Never rejects. */
   get ended(): Promise<unknown> {
-    return this.#connection.ended;
+    return this.#options.subscriber.end.promise;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ViciEvent | Gap, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ViciEvent | ViciGap, void, undefined> {
     try {
-      for await (const item of this.#queue)
-        yield 'lost' in item ? item : parseEvent(item.name, item.decode());
+      for await (const item of this.#options.subscriber.queue) yield toEvent(item);
+    } catch (error) {
+      if (error instanceof MalformedError) this.#options.fail(error);
+      throw error;
     } finally {
       await this[Symbol.asyncDispose]();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connection[Symbol.asyncDispose]();
+    this.#leaving ??= this.#options.leave(undefined);
+    await this.#leaving;
   }
+}
+
+function toEvent(item: RawEvent | Reconnected | Gap): ViciEvent | ViciGap {
+  if (!('kind' in item)) return parseEvent(item.name, item.decode());
+  if (item.kind === 'gap') return { kind: 'gap', reason: 'unread', lost: item.lost };
+  return { kind: 'gap', reason: 'reconnected', lost: undefined };
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Gap } from '../../src/util/index.ts';
-import { type ChildSa, type IkeSa, ViciClient, type ViciEvent } from '../../src/vici/index.ts';
+import { type ChildSa, type IkeSa, ViciClient, type ViciEvent, type ViciGap } from '../../src/vici/index.ts';
 import {
   CHILD_NAME,
   CharonDaemon,
@@ -35,7 +34,7 @@ async function installedChildren(vici: ViciClient): Promise<readonly ChildSa[]> 
 
 /** Takes events until one of this kind comes. */
 async function next<Kind extends ViciEvent['kind']>(
-  events: AsyncIterator<ViciEvent | Gap>,
+  events: AsyncIterator<ViciEvent | ViciGap>,
   kind: Kind,
 ): Promise<Extract<ViciEvent, { kind: Kind }>> {
   for (let count = 0; count < 20; count += 1) {
@@ -47,7 +46,7 @@ async function next<Kind extends ViciEvent['kind']>(
 }
 
 function isKind<Kind extends ViciEvent['kind']>(
-  event: ViciEvent | Gap,
+  event: ViciEvent | ViciGap,
   kind: Kind,
 ): event is Extract<ViciEvent, { kind: Kind }> {
   return event.kind === kind;

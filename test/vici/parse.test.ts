@@ -56,6 +56,8 @@ test('reads an IKE_SA with its CHILD_SAs', () => {
     encryption: { name: 'AES_GCM_16', keyBits: 128 },
     integrity: undefined,
     dhGroup: undefined,
+    additionalKeyExchanges: [],
+    cpu: undefined,
     installedSecondsAgo: 5,
     rekeyInSeconds: -3,
     lifeInSeconds: 3600,
@@ -147,8 +149,44 @@ test('reads the events, the rekey ones with old and new', () => {
   assert.ok(childRekey.kind === 'child-rekey');
   assert.deepEqual([childRekey.ike.uniqueId, childRekey.old.uniqueId, childRekey.new.uniqueId], [3, 7, 8]);
 
-  const other = parseEvent('ike-update', message({ 'local-host': '198.18.0.9' }));
-  assert.ok(other.kind === 'other' && other.message.text('local-host') === '198.18.0.9');
+  const update = parseEvent(
+    'ike-update',
+    message({
+      'local-host': '198.18.0.9',
+      'local-port': '4500',
+      'remote-host': '198.18.0.2',
+      'remote-port': '4501',
+      gw: sampleIke(),
+    }),
+  );
+  assert.ok(update.kind === 'ike-update');
+  assert.deepEqual(update.local, { host: '198.18.0.9', port: 4500 });
+  assert.equal(update.remote.port, 4501);
+  assert.equal(update.ike.local.host, '198.18.0.1');
+
+  const log = parseEvent(
+    'log',
+    message({
+      group: 'IKE',
+      level: 1,
+      thread: 7,
+      'ikesa-name': 'gw',
+      'ikesa-uniqueid': 3,
+      msg: 'sending DELETE',
+    }),
+  );
+  assert.deepEqual(log, {
+    kind: 'log',
+    log: { group: 'IKE', level: 1, thread: 7, ikeName: 'gw', ikeId: 3, text: 'sending DELETE' },
+  });
+
+  const alert = parseEvent('alert', message({ type: 'ts-mismatch', 'ike-sa': { gw: sampleIke() } }));
+  assert.ok(alert.kind === 'alert' && alert.type === 'ts-mismatch' && alert.ike?.uniqueId === 3);
+  const lonely = parseEvent('alert', message({ type: 'shutdown-signal' }));
+  assert.ok(lonely.kind === 'alert' && lonely.ike === undefined);
+
+  const other = parseEvent('weather', message({ sky: 'blue' }));
+  assert.ok(other.kind === 'other' && other.message.text('sky') === 'blue');
   assert.throws(() => parseEvent('child-rekey', message({ gw: sampleIke() })), { code: 'malformed' });
 });
 
