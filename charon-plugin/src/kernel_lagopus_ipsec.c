@@ -189,7 +189,11 @@ static bool try_add_sa(private_kernel_lagopus_ipsec_t *this,
 		{
 			this->reserved->remove(this->reserved, (void*)key);
 		}
-		this->expiry->schedule(this->expiry, sa);
+		sa = this->sad->find_seq(this->sad, request.seq);
+		if (sa)
+		{	/* once confirmed it may have been flushed */
+			this->expiry->schedule(this->expiry, sa);
+		}
 		return TRUE;
 	}
 	if (outcome == CALL_UNKNOWN)
@@ -270,6 +274,10 @@ METHOD(kernel_ipsec_t, del_sa, status_t,
 
 	this->mutex->lock(this->mutex);
 	sa = this->sad->find(this->sad, id);
+	if (sa && sa->awaiting)
+	{	/* it belongs to who waits for it */
+		sa = NULL;
+	}
 	if (sa)
 	{
 		inbound = sa->data.inbound;

@@ -57,7 +57,8 @@ struct half_move_t {
  */
 typedef struct {
 	kernel_lagopus_sad_t *sad;
-	sa_t *sa;
+	/** number of the SA, which may be flushed meanwhile */
+	uint64_t seq;
 	kernel_ipsec_update_sa_t *data;
 } move_t;
 
@@ -103,9 +104,14 @@ static void remember(private_kernel_lagopus_mover_t *this, half_move_t *half)
 CALLBACK(confirm, void,
 	move_t *move)
 {
-	move->sad->move(move->sad, move->sa, move->data->new_src,
-					move->data->new_dst, move->data->new_encap,
-					move->data->new_reqid);
+	sa_t *sa = move->sad->find_seq(move->sad, move->seq);
+
+	if (sa)
+	{
+		move->sad->move(move->sad, sa, move->data->new_src,
+						move->data->new_dst, move->data->new_encap,
+						move->data->new_reqid);
+	}
 }
 
 /**
@@ -184,7 +190,7 @@ static bool try_update(private_kernel_lagopus_mover_t *this, sa_t *sa,
 {
 	move_t move = {
 		.sad = this->sad,
-		.sa = sa,
+		.seq = sa->seq,
 		.data = data,
 	};
 	feed_request_t request = {
@@ -202,7 +208,8 @@ static bool try_update(private_kernel_lagopus_mover_t *this, sa_t *sa,
 	outcome = this->feed->call(this->feed, &request,
 						message_update_sa(request.seq, &sa->id,
 										  sa->data.inbound, data));
-	if (outcome == CALL_UNKNOWN)
+	sa = this->sad->find_seq(this->sad, move.seq);
+	if (outcome == CALL_UNKNOWN && sa)
 	{
 		send_back(this, sa, data->new_src, data->new_dst, data->new_encap);
 	}

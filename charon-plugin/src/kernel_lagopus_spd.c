@@ -138,7 +138,7 @@ METHOD(kernel_lagopus_spd_t, find, policy_user_t*,
 	enumerator = policy->users->create_enumerator(policy->users);
 	while (!found && enumerator->enumerate(enumerator, &user))
 	{
-		if (user_equals(&user->data, data))
+		if (!user->awaiting && user_equals(&user->data, data))
 		{
 			found = user;
 		}

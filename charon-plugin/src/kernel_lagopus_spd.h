@@ -66,7 +66,7 @@ struct kernel_lagopus_spd_t {
 						  kernel_ipsec_manage_policy_t *data, uint64_t seq);
 
 	/**
-	 * Find the user charon means when it deletes a policy.
+	 * Find the confirmed user charon means when it deletes a policy.
 	 */
 	policy_user_t *(*find)(kernel_lagopus_spd_t *this,
 						   kernel_ipsec_policy_id_t *id,
