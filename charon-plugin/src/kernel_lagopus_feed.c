@@ -3,6 +3,7 @@
 #include "kernel_lagopus_feed.h"
 #include "kernel_lagopus_connection.h"
 #include "kernel_lagopus_messages.h"
+#include "kernel_lagopus_patience.h"
 #include "kernel_lagopus_server.h"
 
 #include <daemon.h>
@@ -15,22 +16,11 @@
 
 #define DEFAULT_SOCKET "/run/charon.lagopus"
 
-/** How long requests are waited for, in ms, and the most an agent can ask for */
-#define DEFAULT_DEADLINE 1000
-#define MAX_DEADLINE 30000
-
-/** How long workers beyond half of them wait for an agent that answers nobody,
- * in ms */
-#define DEFAULT_STALL 100
-
 /** Bytes that may wait to be sent */
 #define DEFAULT_QUEUE_LIMIT (4 * 1024 * 1024)
 
 /** How long an agent has for its AGENT_HELLO, in s */
 #define HELLO_TIMEOUT 5
-
-/** How soon a refused probe is repeated, in s */
-#define PROBE_INTERVAL 1
 
 /** Length of the instance id */
 #define INSTANCE_LEN 16
@@ -108,38 +98,19 @@ struct private_kernel_lagopus_feed_t {
 	const char *broken;
 
 	/**
-	 * TRUE since a deadline was missed
-	 */
-	bool suspended;
-
-	/**
-	 * Number of the probe that is not answered yet, 0 if none
-	 */
-	uint64_t probe;
-
-	/**
-	 * When to give up waiting for AGENT_HELLO, and when to probe again
-	 * (monotonic, in s; 0 if never)
+	 * When to give up waiting for AGENT_HELLO (monotonic, in s), 0 if never
 	 */
 	time_t hello_timeout;
-	time_t probe_time;
+
+	/**
+	 * How long requests wait
+	 */
+	patience_t patience;
 
 	/**
 	 * Requests that are waited for
 	 */
 	requests_t *requests;
-
-	/**
-	 * Configured deadline, and the one in force for this agent, in ms
-	 */
-	uint32_t configured_deadline;
-	uint32_t deadline;
-
-	/**
-	 * How long workers beyond half of them wait for an agent that answers
-	 * nobody, in ms
-	 */
-	uint32_t stall;
 
 	/**
 	 * Limit of the connection's queue
@@ -179,7 +150,7 @@ METHOD(kernel_lagopus_feed_t, next_seq, uint64_t,
 METHOD(kernel_lagopus_feed_t, is_ready, bool,
 	private_kernel_lagopus_feed_t *this)
 {
-	return this->state == STATE_READY && !this->suspended;
+	return this->state == STATE_READY && !this->patience.suspended;
 }
 
 METHOD(kernel_lagopus_feed_t, send_, void,
@@ -198,37 +169,28 @@ METHOD(kernel_lagopus_feed_t, send_, void,
  */
 static void send_probe(private_kernel_lagopus_feed_t *this)
 {
-	this->probe_time = 0;
-	this->probe = next_seq(this);
-	send_(this, message_plain(MSG_PROBE, this->probe, TRUE));
-}
+	uint64_t seq = next_seq(this);
 
-/**
- * Check if half of charon's workers wait already. The others wait too as long
- * as the agent answers somebody, as it does in a burst of setups, but are not
- * spent on one that does not.
- */
-static bool is_crowded(private_kernel_lagopus_feed_t *this)
-{
-	u_int limit;
-
-	limit = lib->processor->get_total_threads(lib->processor) / 2;
-	return this->requests->get_count(this->requests) >= max(limit, 1);
+	patience_probe_sent(&this->patience, seq);
+	send_(this, message_plain(MSG_PROBE, seq, TRUE));
 }
 
 METHOD(kernel_lagopus_feed_t, call, call_t,
 	private_kernel_lagopus_feed_t *this, feed_request_t *request,
 	chunk_t frame)
 {
-	uint32_t stall = is_crowded(this) ? this->stall : this->deadline;
 	const char *reason = NULL;
 	call_t outcome;
+	uint32_t stall;
+
+	stall = patience_get_stall(&this->patience,
+							   this->requests->get_count(this->requests));
 
 	if (this->state != STATE_READY)
 	{
 		reason = "no agent is ready";
 	}
-	else if (this->suspended)
+	else if (this->patience.suspended)
 	{
 		reason = "the agent does not answer";
 	}
@@ -246,11 +208,10 @@ METHOD(kernel_lagopus_feed_t, call, call_t,
 	{
 		return request_fail(request, this->broken);
 	}
-	outcome = this->requests->wait(this->requests, request, this->deadline,
-								   stall);
-	if (request->missed && !this->suspended)
+	outcome = this->requests->wait(this->requests, request,
+								   this->patience.deadline, stall);
+	if (request->missed && patience_miss(&this->patience))
 	{
-		this->suspended = TRUE;
 		send_probe(this);
 	}
 	return outcome;
@@ -276,9 +237,8 @@ static void disconnect(private_kernel_lagopus_feed_t *this, feed_code_t code,
 	this->connection = NULL;
 	this->broken = NULL;
 	this->state = STATE_DOWN;
-	this->suspended = FALSE;
-	this->probe = 0;
-	this->probe_time = this->hello_timeout = 0;
+	this->hello_timeout = 0;
+	patience_reset(&this->patience);
 	this->requests->abandon(this->requests);
 	this->mutex->unlock(this->mutex);
 }
@@ -358,7 +318,6 @@ static bool process_ready(private_kernel_lagopus_feed_t *this,
 						  feed_message_t *message)
 {
 	char interface[IFNAMSIZ];
-	uint64_t latency_ms;
 	bool changed;
 
 	if (message->values[TAG_ROUTE_INTERFACE].len >= sizeof(interface))
@@ -368,12 +327,11 @@ static bool process_ready(private_kernel_lagopus_feed_t *this,
 	}
 	message_get_text(message, TAG_ROUTE_INTERFACE, interface,
 					 sizeof(interface));
-	latency_ms = message_get_uint(message, TAG_ACK_LATENCY_US) / 1000;
 
 	this->mutex->lock(this->mutex);
 	changed = enter(this, STATE_READY);
-	this->deadline = min(max(this->configured_deadline, 3 * latency_ms),
-						 MAX_DEADLINE);
+	patience_set_latency(&this->patience,
+						 message_get_uint(message, TAG_ACK_LATENCY_US));
 	this->mutex->unlock(this->mutex);
 
 	if (changed)
@@ -401,23 +359,6 @@ static void process_not_ready(private_kernel_lagopus_feed_t *this,
 }
 
 /**
- * Handle the answer to a probe, mutex held
- *
- * @return			TRUE if requests are sent again
- */
-static bool process_probe(private_kernel_lagopus_feed_t *this, feed_code_t code)
-{
-	this->probe = 0;
-	if (code == CODE_OK)
-	{
-		this->suspended = FALSE;
-		return TRUE;
-	}
-	this->probe_time = time_monotonic(NULL) + PROBE_INTERVAL;
-	return FALSE;
-}
-
-/**
  * Handle RESULT
  *
  * @return			FALSE if the connection was closed
@@ -430,9 +371,10 @@ static bool process_result(private_kernel_lagopus_feed_t *this,
 
 	this->mutex->lock(this->mutex);
 	valid = seq && seq <= this->seq;
-	if (valid && seq == this->probe)
+	if (valid && seq == this->patience.probe)
 	{
-		recovered = process_probe(this, message_get_uint(message, TAG_CODE));
+		recovered = message_get_uint(message, TAG_CODE) == CODE_OK;
+		patience_probe_answered(&this->patience, recovered);
 	}
 	else
 	{
@@ -550,7 +492,7 @@ static const char *run_timers(private_kernel_lagopus_feed_t *this, short events)
 	{
 		this->broken = "no AGENT_HELLO in time";
 	}
-	if (this->probe_time && this->probe_time <= now)
+	if (this->patience.probe_time && this->patience.probe_time <= now)
 	{
 		send_probe(this);
 	}
@@ -585,7 +527,7 @@ static bool get_events(server_handler_t *handler, int *fd, short *events)
 			*events = POLLOUT;
 		}
 	}
-	timers = this->hello_timeout || this->probe_time;
+	timers = this->hello_timeout || this->patience.probe_time;
 	this->mutex->unlock(this->mutex);
 	return timers;
 }
@@ -648,10 +590,9 @@ static void accept_agent(server_handler_t *handler, int fd, uid_t uid)
 	this->mutex->lock(this->mutex);
 	this->connection = connection_create(fd, this->queue_limit);
 	this->state = STATE_HELLO;
-	this->deadline = this->configured_deadline;
 	this->hello_timeout = time_monotonic(NULL) + HELLO_TIMEOUT;
 	transmit(this, message_hello(chunk_from_thing(this->instance),
-								 this->configured_deadline), FALSE);
+								 this->patience.configured), FALSE);
 	this->mutex->unlock(this->mutex);
 }
 
@@ -680,15 +621,6 @@ static char *get_path()
 	return strpfx(path, "unix://") ? path + strlen("unix://") : path;
 }
 
-/**
- * Get a number from strongswan.conf
- */
-static uint32_t get_option(const char *name, uint32_t def)
-{
-	return lib->settings->get_int(lib->settings,
-						"%s.plugins.kernel-lagopus.%s", def, lib->ns, name);
-}
-
 /*
  * Described in header.
  */
@@ -713,12 +645,12 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 		.mutex = mutex,
 		.handler = handler,
 		.requests = requests_create(mutex),
-		.configured_deadline = min(max(1, get_option("deadline",
-										DEFAULT_DEADLINE)), MAX_DEADLINE),
-		.stall = get_option("stall", DEFAULT_STALL),
-		.queue_limit = get_option("queue_limit", DEFAULT_QUEUE_LIMIT),
+		.queue_limit = lib->settings->get_int(lib->settings,
+							"%s.plugins.kernel-lagopus.queue_limit",
+							DEFAULT_QUEUE_LIMIT, lib->ns),
 	);
 
+	patience_init(&this->patience);
 	if (getrandom(this->instance, INSTANCE_LEN, 0) != INSTANCE_LEN)
 	{
 		destroy(this);

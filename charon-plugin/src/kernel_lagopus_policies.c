@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "kernel_lagopus_policies.h"
+#include "kernel_lagopus_messages.h"
+
+typedef struct private_kernel_lagopus_policies_t
+											private_kernel_lagopus_policies_t;
+
+/**
+ * Private data
+ */
+struct private_kernel_lagopus_policies_t {
+
+	/**
+	 * Public interface
+	 */
+	kernel_lagopus_policies_t public;
+
+	/**
+	 * Mutex of tables and feed
+	 */
+	mutex_t *mutex;
+
+	/**
+	 * Policies
+	 */
+	kernel_lagopus_spd_t *spd;
+
+	/**
+	 * SAs
+	 */
+	kernel_lagopus_sad_t *sad;
+
+	/**
+	 * Connection to the agent
+	 */
+	kernel_lagopus_feed_t *feed;
+
+	/**
+	 * Ends SAs
+	 */
+	kernel_lagopus_expiry_t *expiry;
+
+	/**
+	 * Routes for policies
+	 */
+	kernel_lagopus_routes_t *routes;
+};
+
+/**
+ * Confirm a policy
+ */
+CALLBACK(confirm_policy, void,
+	policy_user_t *user)
+{
+	user->awaiting = FALSE;
+}
+
+/**
+ * Check if the agent has to say yes to a policy.
+ *
+ * There are no forwarding policies in a dataplane, they are only reported.
+ * Shunts are installed when charon starts and only then: if nobody is there
+ * to ask, the next snapshot tells.
+ */
+static bool needs_answer(private_kernel_lagopus_policies_t *this,
+						 policy_user_t *user)
+{
+	return user->policy->id.dir != POLICY_FWD &&
+		   (user->data.type == POLICY_IPSEC ||
+			this->feed->is_ready(this->feed));
+}
+
+/**
+ * A policy failed: make sure that its CHILD_SA does not outlive it, mutex held
+ */
+static void condemn_sa(private_kernel_lagopus_policies_t *this,
+					   kernel_ipsec_policy_id_t *id,
+					   kernel_ipsec_manage_policy_t *data)
+{
+	kernel_ipsec_sa_id_t sa_id = {
+		.src = data->src,
+		.dst = data->dst,
+		.spi = data->sa->esp.use ? data->sa->esp.spi : data->sa->ah.spi,
+		.proto = data->sa->esp.use ? IPPROTO_ESP : IPPROTO_AH,
+		.mark = id->mark,
+		.if_id = id->if_id,
+	};
+	sa_t *sa;
+
+	if (id->dir == POLICY_OUT && data->type == POLICY_IPSEC)
+	{
+		sa = this->sad->find(this->sad, &sa_id);
+		if (sa)
+		{
+			this->expiry->condemn(this->expiry, sa);
+		}
+	}
+}
+
+/**
+ * Announce a policy and wait for the agent to take it if it has to, mutex held
+ *
+ * @param reason	receives why it failed
+ */
+static bool try_add_policy(private_kernel_lagopus_policies_t *this,
+						   kernel_ipsec_policy_id_t *id,
+						   kernel_ipsec_manage_policy_t *data, char reason[256])
+{
+	feed_request_t request = {
+		.commit = confirm_policy,
+	};
+	policy_user_t *user;
+	call_t outcome;
+
+	user = this->spd->add(this->spd, id, data,
+						  this->feed->next_seq(this->feed));
+	if (!needs_answer(this, user))
+	{
+		user->awaiting = FALSE;
+		this->feed->send(this->feed, message_add_policy(user, ANNOUNCE_DONE));
+		return TRUE;
+	}
+	request.seq = user->seq;
+	request.data = user;
+	outcome = this->feed->call(this->feed, &request,
+							   message_add_policy(user, ANNOUNCE_AWAITED));
+	if (outcome == CALL_OK)
+	{
+		return TRUE;
+	}
+	if (outcome == CALL_UNKNOWN)
+	{
+		this->feed->send(this->feed,
+						 message_del_policy(this->feed->next_seq(this->feed),
+											user));
+	}
+	this->spd->remove(this->spd, user);
+	condemn_sa(this, id, data);
+	snprintf(reason, 256, "%s", request.reason);
+	return FALSE;
+}
+
+METHOD(kernel_lagopus_policies_t, add, status_t,
+	private_kernel_lagopus_policies_t *this, kernel_ipsec_policy_id_t *id,
+	kernel_ipsec_manage_policy_t *data)
+{
+	char reason[256];
+	bool success;
+
+	this->mutex->lock(this->mutex);
+	success = try_add_policy(this, id, data, reason);
+	this->mutex->unlock(this->mutex);
+
+	if (!success)
+	{
+		DBG1(DBG_KNL, "installing policy %R === %R %N failed: %s", id->src_ts,
+			 id->dst_ts, policy_dir_names, id->dir, reason);
+		return FAILED;
+	}
+	this->routes->add(this->routes, id, data);
+	return SUCCESS;
+}
+
+METHOD(kernel_lagopus_policies_t, query, status_t,
+	private_kernel_lagopus_policies_t *this, kernel_ipsec_policy_id_t *id,
+	time_t *use_time)
+{
+	bool found;
+
+	this->mutex->lock(this->mutex);
+	found = this->spd->query(this->spd, id, use_time);
+	this->mutex->unlock(this->mutex);
+	return found ? SUCCESS : NOT_FOUND;
+}
+
+METHOD(kernel_lagopus_policies_t, del, status_t,
+	private_kernel_lagopus_policies_t *this, kernel_ipsec_policy_id_t *id,
+	kernel_ipsec_manage_policy_t *data)
+{
+	policy_user_t *user;
+
+	this->mutex->lock(this->mutex);
+	user = this->spd->find(this->spd, id, data);
+	if (user)
+	{
+		this->feed->send(this->feed,
+						 message_del_policy(this->feed->next_seq(this->feed),
+											user));
+		this->spd->remove(this->spd, user);
+	}
+	this->mutex->unlock(this->mutex);
+
+	if (user)
+	{
+		this->routes->remove(this->routes, id, data);
+	}
+	return SUCCESS;
+}
+
+METHOD(kernel_lagopus_policies_t, flush, status_t,
+	private_kernel_lagopus_policies_t *this)
+{
+	this->mutex->lock(this->mutex);
+	this->spd->flush(this->spd);
+	this->feed->send(this->feed, message_plain(MSG_FLUSH_POLICIES,
+								this->feed->next_seq(this->feed), FALSE));
+	this->mutex->unlock(this->mutex);
+
+	this->routes->flush(this->routes);
+	return SUCCESS;
+}
+
+METHOD(kernel_lagopus_policies_t, destroy, void,
+	private_kernel_lagopus_policies_t *this)
+{
+	free(this);
+}
+
+/*
+ * Described in header.
+ */
+kernel_lagopus_policies_t *kernel_lagopus_policies_create(mutex_t *mutex,
+			kernel_lagopus_spd_t *spd, kernel_lagopus_sad_t *sad,
+			kernel_lagopus_feed_t *feed, kernel_lagopus_expiry_t *expiry,
+			kernel_lagopus_routes_t *routes)
+{
+	private_kernel_lagopus_policies_t *this;
+
+	INIT(this,
+		.public = {
+			.add = _add,
+			.query = _query,
+			.del = _del,
+			.flush = _flush,
+			.destroy = _destroy,
+		},
+		.mutex = mutex,
+		.spd = spd,
+		.sad = sad,
+		.feed = feed,
+		.expiry = expiry,
+		.routes = routes,
+	);
+	return &this->public;
+}
