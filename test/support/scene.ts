@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { eventually } from './eventually.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
-import type { Lab, Site } from './lab.ts';
+import type { Lab, Router, Site } from './lab.ts';
 import { type FlowOptions, type FlowReport, PacketFlow } from './packets.ts';
 import {
   gatewayPeer,
@@ -27,6 +27,8 @@ export type Scene = {
   readonly peer: Peer;
   /** The peer's Linux kernel, when that is what the peer is. */
   readonly guest: UmlGuest | undefined;
+  /** Between the two, when an end is behind a NAT. */
+  readonly router?: Router | undefined;
 };
 
 export type SceneOptions = {
@@ -48,10 +50,15 @@ export async function startScene(lab: Lab, options: SceneOptions): Promise<Scene
     const { left, right } = await lab.pairWithGuest();
     return scene(lab, Gateway.start(lab, left, own), startKernelPeer(lab, right, others));
   }
-  const { left, right } = await (behindNat === undefined ? lab.pair() : lab.routed({ nat: true }));
+  const { left, right, router } = await (behindNat === undefined ? unrouted(lab) : lab.routed({ nat: true }));
   const [site, peerSite] = behindNat === 'peer' ? [right, left] : [left, right];
   const start = kind === 'lagopus' ? startGatewayPeer : startLibipsecPeer;
-  return scene(lab, Gateway.start(lab, site, own), start(lab, peerSite, others));
+  const started = await scene(lab, Gateway.start(lab, site, own), start(lab, peerSite, others));
+  return { ...started, router };
+}
+
+async function unrouted(lab: Lab): Promise<{ left: Site; right: Site; router: undefined }> {
+  return { ...(await lab.pair()), router: undefined };
 }
 
 async function scene(
