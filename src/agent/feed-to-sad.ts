@@ -11,7 +11,7 @@ import {
   toSpi,
   type UdpEncapsulation,
 } from '../sad/index.ts';
-import { AgentError, type SecretBytes } from '../util/index.ts';
+import { AgentError, SecretBytes } from '../util/index.ts';
 
 /** charon passes a mark of mask 0 where none is set. */
 function toMark(mark: FeedMark | undefined): Mark | undefined {
@@ -22,8 +22,16 @@ function toIfId(ifId: number | undefined): number | undefined {
   return ifId === 0 ? undefined : ifId;
 }
 
+/** IANA: the one encryption transform without a key. */
+const ENCR_NULL = 11;
+
+/** Without a key there is no transform: charon names one then that stands for none. */
 function toTransform(id: number, key: SecretBytes | undefined): KeyedTransform | undefined {
   return id === 0 || key === undefined ? undefined : { id, key };
+}
+
+function toEncryption(id: number, key: SecretBytes | undefined): KeyedTransform | undefined {
+  return toTransform(id, id === ENCR_NULL ? (key ?? new SecretBytes(new Uint8Array(0))) : key);
 }
 
 function toEncapsulation(
@@ -53,7 +61,7 @@ export function toSecurityAssociation(feed: FeedSa): SecurityAssociation {
     source: source.address,
     mode: feed.mode,
     reqid: toReqId(feed.reqid),
-    encryption: toTransform(feed.encr, feed.encrKey),
+    encryption: toEncryption(feed.encr, feed.encrKey),
     integrity: toTransform(feed.integ, feed.integKey),
     udpEncapsulation: toEncapsulation(feed.encap, source.port, destination.port),
     replayWindow: feed.replayWindow,
