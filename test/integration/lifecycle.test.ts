@@ -4,6 +4,7 @@ import {
   assertCarriesPackets,
   assertSameSas,
   CHILD_NAME,
+  CharonDaemon,
   establish,
   eventually,
   IKE_NAME,
@@ -127,6 +128,21 @@ test("a dead charon's SAs carry packets until their hard lifetime, then the data
   await assertCarriesPackets(scene, 200);
   assert.equal((await sadOf(scene.gateway)).sas.length, 2);
   await eventually('the dataplane has no SA', async () => (await sadOf(scene.gateway)).sas.length === 0);
+});
+
+test("a new charon's first snapshot takes away what the dead one left", async () => {
+  await using lab = await Lab.create();
+  const scene = await startScene(lab, { peer: 'kernel' });
+  await establish(scene);
+  await scene.ours.crash();
+  await assertCarriesPackets(scene, 200);
+  const { namespace, dir } = scene.ours.site;
+  lab.use(await CharonDaemon.start({ namespace, dir, backend: 'lagopus' }));
+  await scene.gateway.agent.waitReady();
+  await assertNothingHeld(scene);
+  await establish(scene);
+  await assertSameSas(scene.ours, scene.peer, { count: 1 });
+  await assertCarriesPackets(scene, 200);
 });
 
 test('a dataplane that lost everything gets new SAs by one rekey', async () => {

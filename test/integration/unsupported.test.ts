@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  assertSameSas,
+  CHILD_NAME,
+  IKE_NAME,
+  ikeSas,
+  Lab,
+  loadSceneTunnel,
+  type Scene,
+  type SceneTunnel,
+  type Settings,
+  startScene,
+} from '../support/index.ts';
+
+type Case = { readonly what: string; readonly tunnel: SceneTunnel; readonly reason: RegExp };
+
+/** A setting of our end's CHILD_SA. */
+const own = (child: Settings): SceneTunnel => ({ ours: { child } });
+
+/** What charon and a Linux kernel agree on and the embedded dataplane does not do. */
+const CASES: readonly Case[] = [
+  { what: 'ESP without encryption', tunnel: { esp: 'null-sha256' }, reason: /NULL\/HMAC_SHA2_256_128/ },
+  { what: 'HMAC-SHA2-512', tunnel: { esp: 'aes256-sha512' }, reason: /HMAC_SHA2_512_256/ },
+  { what: 'AES-GCM with 192 bits', tunnel: { esp: 'aes192gcm16' }, reason: /AES_GCM_16-192/ },
+  { what: 'extended sequence numbers', tunnel: { esp: 'aes128gcm16-esn' }, reason: /ESN/ },
+  {
+    what: 'AH',
+    tunnel: { child: { esp_proposals: undefined, ah_proposals: 'sha256' } },
+    reason: /AH.* is not supported/,
+  },
+  {
+    what: 'transport mode',
+    tunnel: {
+      child: { mode: 'transport' },
+      ours: { net: '198.18.0.1/32' },
+      peer: { net: '198.18.0.2/32' },
+    },
+    reason: /only tunnel mode/,
+  },
+  {
+    what: 'IPv6 inside',
+    tunnel: { ours: { net: '2001:db8:1::/64' }, peer: { net: '2001:db8:2::/64' } },
+    reason: /IPV6/,
+  },
+  { what: 'a mark', tunnel: own({ mark_in: 5, mark_out: 5 }), reason: /MARK/ },
+  { what: 'an interface id', tunnel: own({ if_id_in: 5, if_id_out: 5 }), reason: /IF_ID/ },
+  { what: 'TFC padding', tunnel: own({ tfc_padding: 1_000 }), reason: /TFC/ },
+];
+
+async function assertRefused({ ours, peer }: Scene, reason: RegExp): Promise<void> {
+  const before = (await ours.charonLog()).length;
+  await assert.rejects(ours.swanctl.initiate(CHILD_NAME), /initiate failed/);
+  await assertSameSas(ours, peer, { count: 0 });
+  assert.equal((await ikeSas(ours)).length, 1);
+  assert.deepEqual(await ikeSas(peer), await ikeSas(ours));
+  const refusals = (await ours.charonLog()).slice(before).match(/installing \w+ SA .* failed: .*/g) ?? [];
+  assert.notEqual(refusals.length, 0);
+  for (const refusal of refusals) assert.match(refusal, reason);
+}
+
+test('what the dataplane cannot do is refused with its reason, and the IKE_SA stays', async (t) => {
+  await using lab = await Lab.create();
+  const scene = await startScene(lab, { peer: 'kernel' });
+  for (const { what, tunnel, reason } of CASES) {
+    await t.test(what, async () => {
+      await loadSceneTunnel(scene, tunnel);
+      await assertRefused(scene, reason);
+      await scene.ours.swanctl.terminate({ ike: IKE_NAME });
+    });
+  }
+});
