@@ -43,17 +43,12 @@ export class ViciTunnels implements TunnelControl {
 
   async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
     const outcome = await this.#client.rekey(toFilter(child), { signal });
-    if (outcome.kind === 'failed') throw refused('rekey', child, outcome.reason);
-  }
-
-  async terminateChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
-    const outcome = await this.#client.terminate(toFilter(child), { signal });
-    if (outcome.kind === 'failed') throw refused('terminate', child, outcome.reason);
+    if (outcome.kind === 'failed') throw refused(child, outcome.reason);
   }
 }
 
-function refused(what: string, child: ChildSaView, reason: string): AgentError {
-  return new AgentError(`charon did not ${what} CHILD_SA ${child.name}{${child.childId}}: ${reason}`, {
+function refused(child: ChildSaView, reason: string): AgentError {
+  return new AgentError(`charon did not rekey CHILD_SA ${child.name}{${child.childId}}: ${reason}`, {
     code: 'refused',
     retryable: true,
   });

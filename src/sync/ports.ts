@@ -137,7 +137,6 @@ export type TunnelControl = {
   /** Must not wait for busy IKE_SAs (`noblock`). */
   readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
   readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
-  readonly terminateChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
 };
 
 /** `lengthBytes` unpredictable bytes. */

@@ -34,7 +34,6 @@ export type SyncCounters = CycleSummary & {
   readonly operations: number;
   readonly cycles: number;
   readonly rekeysAsked: number;
-  readonly terminated: number;
 };
 
 export type SyncStatus = {

@@ -15,7 +15,6 @@ import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
-import { SwitchWatch } from './switch-watch.ts';
 import {
   ACQUIRE_BACK_OFF,
   REKEY_BACK_OFF,
@@ -23,7 +22,6 @@ import {
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
 } from './sync-engine-options.ts';
-import { findUnswitched, isSwitched } from './unswitched.ts';
 import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
 
@@ -39,7 +37,6 @@ export class SyncEngine implements AsyncDisposable {
   readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
   readonly #pipeline: Pipeline;
   readonly #rekeys: RekeyRequests;
-  readonly #switchWatch: SwitchWatch;
   readonly #comparisons: ComparisonLoop;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
@@ -68,10 +65,6 @@ export class SyncEngine implements AsyncDisposable {
       backOff: REKEY_BACK_OFF,
       spacingMs: REKEY_SPACING_MS,
     });
-    this.#switchWatch = new SwitchWatch({
-      ...{ tunnels, clock, tasks, logger },
-      isSwitched: (protocol, spi) => isSwitched(this.#desired, protocol, spi),
-    });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
       desired: this.#desired,
@@ -84,10 +77,7 @@ export class SyncEngine implements AsyncDisposable {
         fenced: (reason) => this.#onFenced(reason),
         suspect: () => this.#comparisons.want(),
         failed: () => this.#retryLater(),
-        refused: ({ work }, answer) => {
-          logger.warn({ request: work.kind, answer }, 'request refused');
-          if (work.kind === 'add-policy') this.#switchWatch.refused(work.user);
-        },
+        refused: ({ work }, answer) => logger.warn({ request: work.kind, answer }, 'request refused'),
         left: (key) => this.#forget(key),
       },
     });
@@ -134,7 +124,6 @@ export class SyncEngine implements AsyncDisposable {
       return this.#pipeline.submit(request, signal);
     }
     if (request.kind === 'add-sa') this.#desired.discard(request.sa);
-    if (request.kind === 'add-policy') this.#switchWatch.refused(request.user);
     return Promise.resolve(tryAgain(this.#obstacle() ?? 'not connected'));
   }
 
@@ -235,7 +224,6 @@ export class SyncEngine implements AsyncDisposable {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
         rekeysAsked: this.#rekeys.asked,
-        terminated: this.#switchWatch.terminated,
       },
     };
   }
@@ -369,7 +357,6 @@ export class SyncEngine implements AsyncDisposable {
     this.#isCompared = true;
     this.#publishReadiness();
     this.#retryLater();
-    for (const id of findUnswitched(this.#desired)) this.#switchWatch.watch(id);
   }
 
   #obstacle(): string | undefined {

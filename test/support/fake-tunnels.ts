@@ -5,7 +5,6 @@ import { AgentError } from '../../src/util/index.ts';
 export class FakeTunnels implements TunnelControl {
   children: readonly ChildSaView[] = [];
   readonly rekeyed: string[] = [];
-  readonly terminated: string[] = [];
   listings = 0;
   isDown = false;
 
@@ -17,9 +16,5 @@ export class FakeTunnels implements TunnelControl {
 
   readonly rekeyChildSa = async ({ childId }: ChildSaView): Promise<void> => {
     this.rekeyed.push(childId);
-  };
-
-  readonly terminateChildSa = async ({ childId }: ChildSaView): Promise<void> => {
-    this.terminated.push(childId);
   };
 }
