@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   assertSameSas,
+  CHILD_NAME,
   establish,
   Lab,
   type Peer,
   type PeerKind,
   rekeyChild,
   rekeyIke,
+  replacingChildSa,
   type Scene,
   startScene,
   Traffic,
@@ -19,7 +21,10 @@ type Case = {
   readonly peer: PeerKind;
   readonly packetsPerSecond: number;
   readonly isEncapsulated: boolean;
-  /** The peer drops its old inbound SA at once when it learns that it is replaced. */
+  /**
+   * The peer drops its old inbound SA at once when it learns that it is replaced. Only the kernel is asked
+   * to: kernel-libipsec then loses what still waits in its own queue.
+   */
   readonly isHasty: boolean;
 };
 
@@ -27,7 +32,6 @@ const CASES: readonly Case[] = [
   { peer: 'kernel', packetsPerSecond: 2_000, isEncapsulated: false, isHasty: false },
   { peer: 'kernel', packetsPerSecond: 2_000, isEncapsulated: true, isHasty: true },
   { peer: 'libipsec', packetsPerSecond: 2_000, isEncapsulated: true, isHasty: false },
-  { peer: 'libipsec', packetsPerSecond: 2_000, isEncapsulated: true, isHasty: true },
   { peer: 'lagopus', packetsPerSecond: 10_000, isEncapsulated: false, isHasty: false },
 ];
 
@@ -53,6 +57,15 @@ async function takeTurns(
   }
 }
 
+/** Both ends rekey at once: the SAs of one of the two exchanges stay. */
+async function collide({ ours, peer }: Scene, traffic: Traffic): Promise<void> {
+  const ends = [ours, peer] as const;
+  await replacingChildSa(ends, () =>
+    Promise.all(ends.map(({ swanctl }) => swanctl.rekey({ child: CHILD_NAME }))),
+  );
+  await traffic.flows();
+}
+
 for (const tunnel of CASES) {
   const { peer, packetsPerSecond, isEncapsulated, isHasty } = tunnel;
   const who = `${isHasty ? 'hasty ' : ''}${peer}, ${packetsPerSecond} packets/s`;
@@ -64,7 +77,7 @@ for (const tunnel of CASES) {
     await traffic.flows();
     await takeTurns(scene, traffic, rekeyChild);
     await takeTurns(scene, traffic, rekeyIke);
-    await takeTurns(scene, traffic, rekeyChild);
+    await collide(scene, traffic);
     await traffic.assertComplete();
     await assertSameSas(scene.ours, scene.peer, { count: 1 });
   });
