@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, errorMessage } from '../util/index.ts';
+import { charonCommand } from './charon.ts';
 import { dataplaneCommand } from './dataplane.ts';
 import { diffCommand } from './diff.ts';
 import { runCommand } from './run.ts';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     sadCommand,
     diffCommand,
     waitReadyCommand,
+    charonCommand,
   ]) {
     program.addCommand(command().exitOverride());
   }

@@ -79,5 +79,5 @@ export {
   ViciClient,
 } from './vici-client.ts';
 export type { ViciOptions } from './vici-session.ts';
-export type { ViciGap, ViciSubscription } from './vici-subscription.ts';
+export type { ViciEventMessage, ViciGap, ViciSubscription } from './vici-subscription.ts';
 export { ViciValue } from './vici-value.ts';

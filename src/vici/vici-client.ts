@@ -357,13 +357,13 @@ export class ViciClient implements AsyncDisposable {
     return this.#session.request(command, args, options);
   }
 
-  /** Any command that answers with a stream of events. */
+  /** Any command that answers with a stream of events; the generator's result is the reply. */
   stream(
     command: string,
     event: string,
     args?: ViciArguments,
     options?: CallOptions,
-  ): AsyncGenerator<ViciSection, void, undefined> {
+  ): AsyncGenerator<ViciSection, ViciSection, undefined> {
     return this.#session.stream(command, event, args, options);
   }
 

@@ -110,16 +110,21 @@ export class ViciSession implements AsyncDisposable {
     return { events: this.#consume(command, options.signal, run), reply };
   }
 
-  /** The messages of `exchange`. Throws `refused`, too, when charon's reply says that it failed. */
+  /**
+   * The messages of `exchange`, and as the generator's result the reply. Throws `refused`,
+   * too, when that says that it failed.
+   */
   async *stream(
     command: string,
     event: string,
     args?: ViciArguments,
     options?: CallOptions,
-  ): AsyncGenerator<ViciSection, void, undefined> {
+  ): AsyncGenerator<ViciSection, ViciSection, undefined> {
     const { events, reply } = this.exchange(command, event, args, options);
     for await (const raw of events) yield raw.decode();
-    throwIfRefused(command, await reply);
+    const message = await reply;
+    throwIfRefused(command, message);
+    return message;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { AgentError, type EventQueue, type Gap, MalformedError } from '../util/index.ts';
 import { parseEvent, type ViciEvent } from './events.ts';
+import type { ViciSection } from './section.ts';
 import type { RawEvent } from './vici-connection.ts';
 
 /** In the queue: charon was away, and events with it. */
@@ -12,6 +13,9 @@ export type Subscriber = {
   readonly end: PromiseWithResolvers<unknown>;
   isOver: boolean;
 };
+
+/** An event that is not parsed. */
+export type ViciEventMessage = { readonly name: string; readonly message: ViciSection };
 
 /** Events were lost: the whole state has to be looked at. */
 export type ViciGap = {
@@ -60,8 +64,17 @@ export class ViciSubscription implements AsyncIterable<ViciEvent | ViciGap>, Asy
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ViciEvent | ViciGap, void, undefined> {
+    for await (const item of this.messages()) {
+      yield 'kind' in item ? item : parseEvent(item.name, item.message);
+    }
+  }
+
+  /** The same, as charon sent them. */
+  async *messages(): AsyncGenerator<ViciEventMessage | ViciGap, void, undefined> {
     try {
-      for await (const item of this.#options.subscriber.queue) yield toEvent(item);
+      for await (const item of this.#options.subscriber.queue) {
+        yield 'kind' in item ? toGap(item) : { name: item.name, message: item.decode() };
+      }
     } catch (error) {
       if (error instanceof MalformedError) this.#options.fail(error);
       throw error;
@@ -76,8 +89,7 @@ export class ViciSubscription implements AsyncIterable<ViciEvent | ViciGap>, Asy
   }
 }
 
-function toEvent(item: RawEvent | Reconnected | Gap): ViciEvent | ViciGap {
-  if (!('kind' in item)) return parseEvent(item.name, item.decode());
+function toGap(item: Reconnected | Gap): ViciGap {
   if (item.kind === 'gap') return { kind: 'gap', reason: 'unread', lost: item.lost };
   return { kind: 'gap', reason: 'reconnected', lost: undefined };
 }
