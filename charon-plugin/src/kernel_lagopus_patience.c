@@ -7,7 +7,7 @@
 #define MAX_DEADLINE 30000
 
 /** How long workers beyond half of them wait since the last answer, in ms */
-#define DEFAULT_STALL 100
+#define DEFAULT_STALL 400
 
 /** Of the dataplane's usual latency */
 #define LATENCY_FACTOR 3

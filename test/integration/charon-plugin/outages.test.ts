@@ -208,7 +208,7 @@ test('a hundred peers against a silent agent: the dead peer detection of another
   await eventually('all have failed', async () => (await failures()) >= 100, { timeoutMs: 30_000 });
   const log = await rig.left.log();
   assert.match(log, /failed: no answer within 3000 ms/);
-  assert.match(log, /failed: no answer within 100 ms/);
+  assert.match(log, /failed: no answer within 400 ms/);
   assert.match(log, /failed: the agent does not answer/);
   // the peer waits a second until it asks again
   assert.match(await rig.right.log(), /<gw\|1> sending DPD request/);
@@ -227,5 +227,6 @@ test('a hundred peers and an agent that takes its time: none is turned away', as
   await eventually('all are up', async () => (await rig.installed()).left.length === 101, {
     timeoutMs: 30_000,
   });
-  assert.doesNotMatch(await rig.left.log(), /failed: /);
+  const failures = (await rig.left.log()).split('\n').filter((line) => line.includes('failed: '));
+  assert.deepEqual(failures, []);
 });
