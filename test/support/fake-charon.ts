@@ -188,15 +188,16 @@ export class FakeCharon implements AsyncDisposable {
   }
 
   async #write(socket: Socket, packet: ViciPacket): Promise<void> {
+    if (socket.destroyed || socket.writableEnded) return;
     const bytes = encodePacket(packet);
     const { pieceBytes = bytes.length, pauseMs, cutAfterBytes } = this.writing;
     if (cutAfterBytes !== undefined) {
       this.writing = {};
-      socket.write(bytes.subarray(0, cutAfterBytes), () => socket.destroy());
+      socket.end(bytes.subarray(0, cutAfterBytes));
       return;
     }
     for (let at = 0; at < bytes.length; at += pieceBytes) {
-      if (socket.destroyed) return;
+      if (socket.destroyed || socket.writableEnded) return;
       socket.write(bytes.subarray(at, at + pieceBytes));
       if (pauseMs !== undefined) await sleep(pauseMs);
     }

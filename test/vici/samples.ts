@@ -11,6 +11,12 @@ export function recordedListSas(): Uint8Array {
   return zstdDecompressSync(readFileSync(path));
 }
 
+export async function collect<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
+  const items: T[] = [];
+  for await (const item of stream) items.push(item);
+  return items;
+}
+
 export function sampleChild(changes: ViciArguments = {}): ViciArguments {
   return {
     name: 'net',

@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { FakeCharon, type FakeCommand } from '../support/fake-charon.ts';
 import { fakeStats } from '../support/fake-sas.ts';
 import { TempDir } from '../support/temp-dir.ts';
-import { sampleChild, sampleIke } from './samples.ts';
+import { collect, sampleChild, sampleIke } from './samples.ts';
 
 type Setup = AsyncDisposable & {
   readonly fake: FakeCharon;
@@ -47,12 +47,6 @@ const listed = (...uniqueIds: readonly number[]): FakeCommand => {
     ]),
   });
 };
-
-async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
-  const items: T[] = [];
-  for await (const item of stream) items.push(item);
-  return items;
-}
 
 test('runs commands one after another on one connection, in the order of the calls', async () => {
   let running = 0;
