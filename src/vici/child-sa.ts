@@ -74,7 +74,10 @@ export type ChildSa = {
 
 /** Parses one CHILD_SA of a list-sa or child event; throws AgentError `malformed`. */
 export function parseChildSa(section: ViciSection): ChildSa {
-  const fields = new FieldReader(section, `CHILD_SA ${section.text('name')} #${section.text('uniqueid')}`);
+  const fields = new FieldReader(
+    section,
+    () => `CHILD_SA ${section.text('name')} #${section.text('uniqueid')}`,
+  );
   return {
     name: fields.text('name'),
     uniqueId: fields.number('uniqueid'),
@@ -98,6 +101,7 @@ const ADDITIONAL_KEY_EXCHANGES = ['ake1', 'ake2', 'ake3', 'ake4', 'ake5', 'ake6'
 
 /** Reads `ake1` to `ake7`. */
 export function parseAdditionalKeyExchanges(fields: FieldReader): readonly string[] {
+  if (fields.optionalText('ake1') === undefined) return [];
   return ADDITIONAL_KEY_EXCHANGES.map((name) => fields.optionalText(name)).filter(
     (method) => method !== undefined,
   );

@@ -4,10 +4,10 @@ import type { ViciSection } from './section.ts';
 /** Reads the text that charon sends as what it means, and refuses what it cannot mean. */
 export class FieldReader {
   readonly #section: ViciSection;
-  readonly #what: string;
+  readonly #what: string | (() => string);
 
   /** `what` is the section as errors name it. */
-  constructor(section: ViciSection, what: string) {
+  constructor(section: ViciSection, what: string | (() => string)) {
     this.#section = section;
     this.#what = what;
   }
@@ -30,8 +30,11 @@ export class FieldReader {
   }
 
   optionalNumber(name: string): number | undefined {
-    const text = this.#section.text(name);
-    if (text === undefined) return undefined;
+    const value = this.#section.value(name);
+    if (value === undefined) return undefined;
+    const { decimal } = value;
+    if (decimal >= 0) return decimal;
+    const { text } = value;
     return /^-?\d{1,15}$/.test(text) ? Number(text) : this.#refuse(name, text, 'a number');
   }
 
@@ -40,8 +43,11 @@ export class FieldReader {
   }
 
   optionalCounter(name: string): bigint | undefined {
-    const text = this.#section.text(name);
-    if (text === undefined) return undefined;
+    const value = this.#section.value(name);
+    if (value === undefined) return undefined;
+    const { decimal } = value;
+    if (decimal >= 0) return BigInt(decimal);
+    const { text } = value;
     return /^\d{1,20}$/.test(text) ? BigInt(text) : this.#refuse(name, text, 'a counter');
   }
 
@@ -55,8 +61,11 @@ export class FieldReader {
   }
 
   optionalHex(name: string): number | undefined {
-    const text = this.#section.text(name);
-    if (text === undefined) return undefined;
+    const value = this.#section.value(name);
+    if (value === undefined) return undefined;
+    const { hexadecimal } = value;
+    if (hexadecimal >= 0) return hexadecimal;
+    const { text } = value;
     return /^[0-9a-f]{1,8}$/i.test(text)
       ? Number.parseInt(text, 16)
       : this.#refuse(name, text, 'a hexadecimal number');
@@ -68,6 +77,7 @@ export class FieldReader {
 
   #refuse(name: string, text: string | undefined, expected: string): never {
     const found = text === undefined ? 'nothing' : `"${text}"`;
-    throw new AgentError(`${this.#what}: ${name} is ${found}, expected ${expected}`, { code: 'malformed' });
+    const what = typeof this.#what === 'string' ? this.#what : this.#what();
+    throw new AgentError(`${what}: ${name} is ${found}, expected ${expected}`, { code: 'malformed' });
   }
 }

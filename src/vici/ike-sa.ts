@@ -79,7 +79,7 @@ export function parseListedIkeSa(message: ViciSection): IkeSa {
 
 /** Parses an IKE_SA with the children whose sections are not divided into old and new. */
 export function parseIkeSa(name: string, section: ViciSection): IkeSa {
-  const fields = new FieldReader(section, `IKE_SA ${name} #${section.text('uniqueid')}`);
+  const fields = new FieldReader(section, () => `IKE_SA ${name} #${section.text('uniqueid')}`);
   const children = new Map<number, ChildSa>();
   for (const child of childSections(section)) {
     if (isRekeyPair(child)) continue;

@@ -2,6 +2,7 @@ import { asBuffer } from './as-buffer.ts';
 import { decodeMessage } from './decode-message.ts';
 import { type IkeSa, parseListedIkeSa } from './ike-sa.ts';
 import { NameTable } from './name-table.ts';
+import { readDigits } from './vici-value.ts';
 import { ELEMENT_TYPE } from './wire.ts';
 
 /** What a SAD needs to know of a CHILD_SA. */
@@ -85,7 +86,7 @@ export class SaSummaryReader {
         at = valueAt + (((bytes[valueAt - 2] ?? 0) << 8) | (bytes[valueAt - 1] ?? 0));
         if (at > end) return UNUSUAL;
         if (uniqueId === NONE && length === 8 && is('uniqueid', bytes, nameAt)) {
-          uniqueId = decimal(bytes, valueAt, at);
+          uniqueId = readDigits(bytes, valueAt, at, 10, 10);
         }
       } else if (type === ELEMENT_TYPE['list-start']) {
         at = skipList(bytes, at);
@@ -150,16 +151,18 @@ export class SaSummaryReader {
             }
             break;
           case REQID:
-            if (reqid === NONE && is('reqid', bytes, nameAt)) reqid = decimal(bytes, valueAt, at);
+            if (reqid === NONE && is('reqid', bytes, nameAt)) reqid = readDigits(bytes, valueAt, at, 10, 10);
             break;
           case UNIQUEID:
-            if (uniqueId === NONE && is('uniqueid', bytes, nameAt)) uniqueId = decimal(bytes, valueAt, at);
+            if (uniqueId === NONE && is('uniqueid', bytes, nameAt))
+              uniqueId = readDigits(bytes, valueAt, at, 10, 10);
             break;
           case SPI_IN:
-            if (spiIn === NONE && is('spi-in', bytes, nameAt)) spiIn = hexadecimal(bytes, valueAt, at);
+            if (spiIn === NONE && is('spi-in', bytes, nameAt)) spiIn = readDigits(bytes, valueAt, at, 16, 8);
             break;
           case SPI_OUT:
-            if (spiOut === NONE && is('spi-out', bytes, nameAt)) spiOut = hexadecimal(bytes, valueAt, at);
+            if (spiOut === NONE && is('spi-out', bytes, nameAt))
+              spiOut = readDigits(bytes, valueAt, at, 16, 8);
             break;
         }
       } else if (type === ELEMENT_TYPE['list-start']) {
@@ -196,30 +199,6 @@ function is(text: string, bytes: Buffer, at: number): boolean {
     if (bytes[at + index] !== text.charCodeAt(index)) return false;
   }
   return true;
-}
-
-function decimal(bytes: Buffer, start: number, end: number): number {
-  if (end === start || end - start > 10) return UNUSUAL;
-  let value = 0;
-  for (let at = start; at < end; at += 1) {
-    const digit = (bytes[at] ?? 0) - 0x30;
-    if (digit < 0 || digit > 9) return UNUSUAL;
-    value = value * 10 + digit;
-  }
-  return value;
-}
-
-function hexadecimal(bytes: Buffer, start: number, end: number): number {
-  if (end === start || end - start > 8) return UNUSUAL;
-  let value = 0;
-  for (let at = start; at < end; at += 1) {
-    const byte = bytes[at] ?? 0;
-    // Digits, then a to f: %x writes no capitals.
-    const digit = byte < 0x3a ? byte - 0x30 : byte - 0x57;
-    if (digit < 0 || digit > 15 || (byte > 0x39 && byte < 0x61)) return UNUSUAL;
-    value = value * 16 + digit;
-  }
-  return value;
 }
 
 function hasTwins(children: readonly ChildSaSummary[]): boolean {

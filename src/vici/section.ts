@@ -21,13 +21,20 @@ export class ViciSection {
     this.elements = elements;
   }
 
+  value(name: string): ViciValue | undefined {
+    for (const element of this.elements) {
+      if (element.name === name && element.kind === 'value') return element.value;
+    }
+    return undefined;
+  }
+
   text(name: string): string | undefined {
-    return this.#value(name)?.text;
+    return this.value(name)?.text;
   }
 
   /** A view into the message. */
   bytes(name: string): Uint8Array | undefined {
-    return this.#value(name)?.bytes;
+    return this.value(name)?.bytes;
   }
 
   /** A list that is not there is empty. */
@@ -62,12 +69,5 @@ export class ViciSection {
       else plain[element.name] = element.section.toJSON();
     }
     return plain;
-  }
-
-  #value(name: string): ViciValue | undefined {
-    for (const element of this.elements) {
-      if (element.name === name && element.kind === 'value') return element.value;
-    }
-    return undefined;
   }
 }
