@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { FakeCharon } from '../support/fake-charon.ts';
 import {
   type Argv,
   CHILD_NAME,
@@ -125,6 +126,23 @@ test('says in one line why it cannot talk to charon', { timeout: 60_000 }, async
   const unknown = await failure([AGENT, 'charon', 'fly']);
   assert.equal(unknown.status, 1);
   assert.match(unknown.text, /^ipsec-agent: no command "fly"; there is: version, .*$/);
+});
+
+test('says in one line that it may not', { timeout: 60_000 }, async (context) => {
+  const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'] as const;
+  try {
+    await command([...nobody, AGENT, '--version']);
+  } catch {
+    return context.skip('another user may not even read this repository');
+  }
+  await using dir = new TempDir();
+  await chmod(dir.path, 0o711);
+  const path = dir.file('vici');
+  await using _fake = await FakeCharon.listen(path);
+  await chmod(path, 0o600);
+  const { status, text } = await failure([...nobody, AGENT, 'charon', 'version', '--vici', `unix://${path}`]);
+  assert.equal(status, 1);
+  assert.match(text, /^ipsec-agent: no VICI on unix:.*EACCES.*: run as root$/);
 });
 
 /** Without what changes from one moment to the next. */

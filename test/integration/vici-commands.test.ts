@@ -103,7 +103,15 @@ for (const version of STRONGSWAN_VERSIONS) {
     assert.ok(ike !== undefined && child?.state === 'INSTALLED');
     assert.deepEqual(await collect(vici.listSaSummaries()), [summarizeIkeSa(ike)]);
 
+    // What a complete listing finds dropped IKE_SAs by.
+    const bare = await collect(vici.listSas({ childId: 0x7fffffff }));
+    assert.deepEqual(
+      bare.map(({ uniqueId, children }) => [uniqueId, children.size]),
+      [[ike.uniqueId, 0]],
+    );
+
     const ids = { ikeId: ike.uniqueId, childId: child.uniqueId };
+    assert.equal((await collect(vici.listSas({ ...ids, noblock: true }))).length, 1);
     assert.deepEqual(await vici.rekey(ids), { kind: 'done', matches: 1 });
     assert.deepEqual(await nextEvents(events, 1), ['child-rekey']);
     assert.deepEqual(await vici.rekey({ ikeId: ike.uniqueId }), { kind: 'done', matches: 1 });
