@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, inRepository, ManagedProcess } from '../../support/index.ts';
+import { command, eventually, inRepository, ManagedProcess } from '../../support/index.ts';
 
 /** `npm run demo` without npm. */
 export class DemoRun implements AsyncDisposable {
@@ -51,7 +51,7 @@ export class DemoRun implements AsyncDisposable {
   }
 
   /** What is left of it: namespaces, files, processes. */
-  async leftOvers(): Promise<string[]> {
+  async #leftOvers(): Promise<string[]> {
     assert.notEqual(this.#storyPid, 0);
     const { stdout } = await command(['ip', 'netns', 'list']);
     const tag = `-${this.#storyPid}-`;
@@ -62,6 +62,15 @@ export class DemoRun implements AsyncDisposable {
         .filter(([, pid]) => existsSync(`/proc/${pid}`))
         .map(([text]) => text),
     ];
+  }
+
+  /** A process that was killed takes a moment to be gone. */
+  async assertNothingLeft(): Promise<void> {
+    let left: readonly string[] = [];
+    await eventually('nothing is left', async () => {
+      left = await this.#leftOvers();
+      return left.length === 0;
+    }).catch(() => assert.deepEqual(left, []));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -12,7 +12,7 @@ test('the demo loses no packet through a rekey from each side, and leaves nothin
   assert.equal(counts?.[1], counts?.[2]);
   assert(Number(counts?.[1]) > 1_000);
   assert.equal(demo.output.match(/^demo:/gm)?.length, 1);
-  assert.deepEqual(await demo.leftOvers(), []);
+  await demo.assertNothingLeft();
 });
 
 const moments = [
@@ -28,7 +28,7 @@ for (const { when, text, signal, status } of moments) {
     demo.interrupt(signal);
     assert.equal(await demo.ended(), status);
     assert.equal(demo.lastLine, 'demo: interrupted; everything it made is removed');
-    assert.deepEqual(await demo.leftOvers(), []);
+    await demo.assertNothingLeft();
   });
 }
 
@@ -39,5 +39,5 @@ test('a dataplane that dies is told, fails the demo and leaves nothing', async (
   process.kill(pid, 'SIGKILL');
   assert.equal(await demo.ended(), 1);
   assert.match(demo.lastLine, /^demo: failed: dataplane in .* ended \(SIGKILL\)$/);
-  assert.deepEqual(await demo.leftOvers(), []);
+  await demo.assertNothingLeft();
 });
