@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -22,8 +22,29 @@ function isAnswered(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    // Any other failure, a full backlog above all, is no proof that nobody is there.
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
   });
+}
+
+/** A dead predecessor's socket goes, and nothing else. */
+async function makeWay(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new AgentError(`${path} is in the way and is not a socket: remove it, or set control.socket`, {
+      code: 'invalid-input',
+    });
+  }
+  if (await isAnswered(path)) {
+    throw new AgentError(`another agent answers on ${path}: stop it, or set control.socket`, {
+      code: 'busy',
+    });
+  }
+  await unlink(path);
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
@@ -33,12 +54,7 @@ function send(response: ServerResponse, status: number, body: unknown): void {
 
 async function listen(server: Server, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  if (await isAnswered(path)) {
-    throw new AgentError(`another agent answers on ${path}: stop it, or set control.socket`, {
-      code: 'busy',
-    });
-  }
-  await rm(path, { force: true });
+  await makeWay(path);
   const previousUmask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -58,7 +74,8 @@ async function listen(server: Server, path: string): Promise<void> {
  * HTTP and JSON on a unix socket that only root opens: GET /status, /sad and /diff.
  * The command line asks here.
  *
- * @throws AgentError `busy` when another agent serves the same socket.
+ * @throws AgentError `busy` when another agent serves the same socket, `invalid-input` when
+ *   something else is in its place
  */
 export async function startControlServer(
   path: string,
