@@ -26,16 +26,22 @@ export class BackOffs {
   }
 
   get nextDueMs(): number {
-    return Math.min(...this.entries.map(({ notBeforeMs }) => notBeforeMs));
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const { notBeforeMs } of this.#entries.values()) dueMs = Math.min(dueMs, notBeforeMs);
+    return dueMs;
   }
 
   /** Notes a failure; `isNew` unless the same entry failed for the same reason before. */
-  fail(key: string, reason: string, nowMs: number): { readonly isNew: boolean } {
+  fail(
+    key: string,
+    reason: string,
+    nowMs: number,
+  ): { readonly isNew: boolean; readonly notBeforeMs: number } {
     const previous = this.#entries.get(key);
     const attempts = (previous?.attempts ?? 0) + 1;
     const notBeforeMs = nowMs + backOffMs(attempts, this.#options);
     this.#entries.set(key, { key, attempts, notBeforeMs, reason });
-    return { isNew: previous?.reason !== reason };
+    return { isNew: previous?.reason !== reason, notBeforeMs };
   }
 
   has(key: string): boolean {

@@ -28,8 +28,8 @@ export type PipelineHooks = {
   readonly fenced: (reason: string) => void;
   /** The dataplane differs from desired in a way only a comparison tells. */
   readonly suspect: () => void;
-  /** An operation that nobody waits for failed; it is in the back-offs. */
-  readonly failed: () => void;
+  /** An operation that nobody waits for failed; it is in the back-offs until then. */
+  readonly failed: (notBeforeMs: number) => void;
   readonly refused: (item: WorkItem, answer: SyncAnswer) => void;
   /** An SA left desired. */
   readonly left: (key: SaKey) => void;
@@ -314,10 +314,10 @@ export class Pipeline {
   #backOff(operation: Operation, reason: string): void {
     const { backOffs, clock, logger, hooks } = this.#options;
     for (const key of operationKeys(operation)) {
-      const { isNew } = backOffs.fail(key, reason, clock.now());
+      const { isNew, notBeforeMs } = backOffs.fail(key, reason, clock.now());
       if (isNew) logger.warn({ key, operation: operation.kind, reason }, 'operation failed, will retry');
+      hooks.failed(notBeforeMs);
     }
-    hooks.failed();
   }
 
   #answer(item: WorkItem, answer: SyncAnswer): void {

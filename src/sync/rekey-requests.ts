@@ -102,7 +102,8 @@ export class RekeyRequests {
   }
 
   #setAlarm(): void {
-    const dueMs = Math.min(...[...this.#wants.values()].map(({ notBeforeMs }) => notBeforeMs));
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const { notBeforeMs } of this.#wants.values()) dueMs = Math.min(dueMs, notBeforeMs);
     if (Number.isFinite(dueMs)) this.#alarm.setNoLaterThan(dueMs);
   }
 

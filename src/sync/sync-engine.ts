@@ -76,7 +76,7 @@ export class SyncEngine implements AsyncDisposable {
         ambiguous: (reason) => this.#onAmbiguous(reason),
         fenced: (reason) => this.#onFenced(reason),
         suspect: () => this.#comparisons.want(),
-        failed: () => this.#retryLater(),
+        failed: (notBeforeMs) => this.#comparisons.wantAt(notBeforeMs),
         refused: ({ work }, answer) => logger.warn({ request: work.kind, answer }, 'request refused'),
         left: (key) => this.#forget(key),
       },
