@@ -19,6 +19,8 @@ import { SpiReservations } from './spi-reservations.ts';
 import { Writers } from './writers.ts';
 
 const BOOT_ID_BYTES = 16;
+/** Far from the end of an epoch's 64 bits. */
+const EPOCH_BYTES = 6;
 
 /** What the engine calls; the parts behind it are made from the engine, after it. */
 type LateCallbacks = { current: Pick<NativeCallbacks, 'classify' | 'saEvent' | 'acquire'> | undefined };
@@ -67,7 +69,7 @@ export class Dataplane implements AsyncDisposable {
     const spd = new Spd(this.#engine, maxPolicies);
     const events = new EventLog(bootId, config.eventHistory);
     const revision = new Revision();
-    const writers = new Writers();
+    const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
     this.#reporter = new Reporter({ sad, spd, events, revision, logger });
     late.current = {
       classify: createClassifier(sad, spd),

@@ -10,6 +10,12 @@ const MAX_INSTANCE_BYTES = 64;
 /** Who may write whose entries: the last one who asked, and nobody before. */
 export class Writers {
   readonly #epochs = new Map<string, bigint>();
+  readonly #before: bigint;
+
+  /** `before`: unpredictable, so that an epoch of an earlier boot is no epoch of this one. */
+  constructor(before: bigint) {
+    this.#before = before;
+  }
 
   /** @throws RequestError */
   acquire(ownerId: string): bigint {
@@ -24,7 +30,7 @@ export class Writers {
     if (current === undefined && this.#epochs.size >= MAX_OWNERS) {
       throw new RequestError(status.RESOURCE_EXHAUSTED, `there are ${MAX_OWNERS} owners already`);
     }
-    const epoch = (current ?? 0n) + 1n;
+    const epoch = (current ?? this.#before) + 1n;
     this.#epochs.set(ownerId, epoch);
     return epoch;
   }

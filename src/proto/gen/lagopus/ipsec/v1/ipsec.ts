@@ -281,6 +281,7 @@ export interface AcquireWriterRequest {
 }
 
 export interface AcquireWriterResponse {
+  /** Larger than the owner's earlier ones; none of an earlier boot is valid. */
   epoch: bigint;
 }
 
