@@ -41,6 +41,7 @@ const NONE = -2;
 const USUAL_VALUES = ['INSTALLED', 'REKEYING', 'REKEYED', 'DELETING', 'DELETED', 'ESP', 'AH'];
 
 /** Length and first letter of the names that are wanted: no other name of charon's shares both. */
+const LONGEST_NAME = 8;
 const NAME = (4 << 8) | 0x6e;
 const STATE = (5 << 8) | 0x73;
 const REQID = (5 << 8) | 0x72;
@@ -133,6 +134,7 @@ export class SaSummaryReader {
         if (valueAt > end) return UNUSUAL;
         at = valueAt + (((bytes[valueAt - 2] ?? 0) << 8) | (bytes[valueAt - 1] ?? 0));
         if (at > end) return UNUSUAL;
+        if (length > LONGEST_NAME) continue;
         switch ((length << 8) | (bytes[nameAt] ?? 0)) {
           case NAME:
             if (name === undefined && is('name', bytes, nameAt)) name = this.#text(bytes, valueAt, at);

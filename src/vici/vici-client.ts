@@ -42,6 +42,7 @@ import {
 } from './sa-listing.ts';
 import { type IkeSaSummary, SaSummaryReader } from './sa-summary.ts';
 import type { ViciSection } from './section.ts';
+import type { RawEvent } from './vici-connection.ts';
 import { type ViciOptions, ViciSession } from './vici-session.ts';
 import type { ViciSubscription } from './vici-subscription.ts';
 
@@ -109,16 +110,15 @@ export class ViciClient implements AsyncDisposable {
    * IKE_SAs with their CHILD_SAs, one by one as they come. To find one CHILD_SA fast,
    * name both ids: by the child's alone charon lists every IKE_SA.
    */
-  listSas(options: ListSasOptions = {}): AsyncGenerator<IkeSa, void, undefined> {
+  listSas(options: ListSasOptions = {}): AsyncGenerator<IkeSa, unknown, undefined> {
     return this.#list('list-sas', 'list-sa', listArguments(options), parseListedIkeSa, options);
   }
 
   /** The same, of each only what a SAD needs: ten times as fast, for a loop that looks often. */
-  async *listSaSummaries(options: ListSasOptions = {}): AsyncGenerator<IkeSaSummary, void, undefined> {
+  listSaSummaries(options: ListSasOptions = {}): AsyncGenerator<IkeSaSummary, unknown, undefined> {
     const reader = new SaSummaryReader();
-    const { events, reply } = this.#session.exchange('list-sas', 'list-sa', listArguments(options), options);
-    for await (const { message, offset } of events) yield reader.read(message, offset);
-    await reply;
+    const read = ({ message, offset }: RawEvent): IkeSaSummary => reader.read(message, offset);
+    return this.#session.stream('list-sas', 'list-sa', listArguments(options), read, options);
   }
 
   /** Everything charon has, and whether that is everything. */
@@ -194,7 +194,9 @@ export class ViciClient implements AsyncDisposable {
   // Policies
 
   /** Traps, drops and bypasses that are installed. */
-  listPolicies(options: CallOptions & PolicyFilter = {}): AsyncGenerator<InstalledPolicy, void, undefined> {
+  listPolicies(
+    options: CallOptions & PolicyFilter = {},
+  ): AsyncGenerator<InstalledPolicy, unknown, undefined> {
     const { trap, drop, pass, ike, child } = options;
     const isEvery = trap !== true && drop !== true && pass !== true;
     // Any value at all means yes.
@@ -218,7 +220,7 @@ export class ViciClient implements AsyncDisposable {
   /** Connections from wherever they were loaded. */
   listConns(
     options: CallOptions & { readonly ike?: string | undefined } = {},
-  ): AsyncGenerator<LoadedConnection, void, undefined> {
+  ): AsyncGenerator<LoadedConnection, unknown, undefined> {
     return this.#list('list-conns', 'list-conn', { ike: options.ike }, parseConnection, options);
   }
 
@@ -245,7 +247,7 @@ export class ViciClient implements AsyncDisposable {
       readonly flag?: CertificateFlag | undefined;
       readonly subject?: string | undefined;
     } = {},
-  ): AsyncGenerator<ListedCertificate, void, undefined> {
+  ): AsyncGenerator<ListedCertificate, unknown, undefined> {
     const { type, flag, subject } = options;
     return this.#list('list-certs', 'list-cert', { type, flag, subject }, parseCertificate, options);
   }
@@ -300,7 +302,7 @@ export class ViciClient implements AsyncDisposable {
 
   listAuthorities(
     options: CallOptions & { readonly name?: string | undefined } = {},
-  ): AsyncGenerator<LoadedAuthority, void, undefined> {
+  ): AsyncGenerator<LoadedAuthority, unknown, undefined> {
     return this.#list('list-authorities', 'list-authority', { name: options.name }, parseAuthority, options);
   }
 
@@ -361,10 +363,10 @@ export class ViciClient implements AsyncDisposable {
   stream(
     command: string,
     event: string,
-    args?: ViciArguments,
+    args: ViciArguments = {},
     options?: CallOptions,
   ): AsyncGenerator<ViciSection, ViciSection, undefined> {
-    return this.#session.stream(command, event, args, options);
+    return this.#session.stream(command, event, args, (raw) => raw.decode(), options);
   }
 
   /** Events from the moment this returns, on a connection that commands do not use. */
@@ -387,14 +389,14 @@ export class ViciClient implements AsyncDisposable {
     return (await this.#session.request(command, {}, options)).list(list);
   }
 
-  async *#list<T>(
+  #list<T>(
     command: string,
     event: string,
     args: ViciArguments,
     parse: (message: ViciSection) => T,
     options: CallOptions,
-  ): AsyncGenerator<T, void, undefined> {
-    for await (const message of this.#session.stream(command, event, args, options)) yield parse(message);
+  ): AsyncGenerator<T, unknown, undefined> {
+    return this.#session.stream(command, event, args, (raw) => parse(raw.decode()), options);
   }
 
   async *#follow<Outcome>(
@@ -404,9 +406,20 @@ export class ViciClient implements AsyncDisposable {
     parse: (reply: ViciSection) => Outcome,
   ): AsyncGenerator<ControlProgress<Outcome>, void, undefined> {
     const { args, call } = controlCall({ ...what, loglevel: options.logLevel }, options);
-    const { events, reply } = this.#session.exchange(command, 'control-log', args, call);
-    for await (const event of events) yield { kind: 'log', log: parseLogMessage(event.decode()) };
-    yield parse(await reply);
+    let outcome: Outcome | undefined;
+    yield* this.#session.exchange<ControlProgress<Outcome>>(
+      {
+        command,
+        event: 'control-log',
+        args,
+        read: (event) => ({ kind: 'log', log: parseLogMessage(event.decode()) }),
+        onReply: (reply) => {
+          outcome = parse(reply);
+        },
+      },
+      call,
+    );
+    if (outcome !== undefined) yield outcome;
   }
 }
 

@@ -33,10 +33,15 @@ const DEFAULT_WAITING_LIMIT = 1_000;
 const DEFAULT_UNREAD_LIMIT = 100_000;
 const DEFAULT_EVENT_LIMIT = 4_096;
 
-/** A command that streams: its events, and the reply that comes after them. */
-export type StreamExchange = {
-  readonly events: AsyncGenerator<RawEvent, void, undefined>;
-  readonly reply: Promise<ViciSection>;
+/** A command that streams events before it replies. */
+export type StreamCommand<T> = {
+  readonly command: string;
+  readonly event: string;
+  readonly args: ViciArguments;
+  /** What the consumer gets of an event. */
+  readonly read: (event: RawEvent) => T;
+  /** What to make of the reply; may throw. */
+  readonly onReply: (reply: ViciSection) => void;
 };
 
 /** A connection of streams: whoever uses it at the moment gets the events. */
@@ -92,39 +97,45 @@ export class ViciSession implements AsyncDisposable {
   }
 
   /**
-   * Runs a command that streams `event`s and then replies. It is read whether or not the
-   * consumer keeps up; one that does not by far gets `overflow`. The command is sent when
-   * the first event is asked for. Throws what `request` throws.
+   * Runs a command that streams events and then replies; the reply is the generator's
+   * result. It is read whether or not the consumer keeps up; one that does not by far
+   * gets `overflow`. The command is sent when the first event is asked for. Throws what
+   * `request` throws, and what `read` and `onReply` throw.
    */
-  exchange(
-    command: string,
-    event: string,
-    args: ViciArguments = {},
+  async *exchange<T>(
+    { command, event, args, read, onReply }: StreamCommand<T>,
     options: CallOptions = {},
-  ): StreamExchange {
-    const { promise: reply, resolve, reject } = Promise.withResolvers<ViciSection>();
-    // The consumer of the events learns of a failure there.
-    reply.catch(() => undefined);
-    const run = (queue: EventQueue<RawEvent>, signal: AbortSignal): Promise<void> =>
-      this.#stream(command, event, args, { ...options, signal }, queue).then(resolve, reject);
-    return { events: this.#consume(command, options.signal, run), reply };
+  ): AsyncGenerator<T, ViciSection, undefined> {
+    const queue = new EventQueue<RawEvent>(this.#unreadLimit);
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    const running = this.#stream(command, event, args, { ...options, signal }, queue);
+    // The queue says so, too.
+    running.catch(() => undefined);
+    try {
+      for await (const item of queue) {
+        if ('lost' in item) throw unread(command, this.#unreadLimit);
+        yield read(item);
+      }
+      const reply = await running;
+      onReply(reply);
+      return reply;
+    } finally {
+      stop.abort();
+      await running.catch(() => undefined);
+    }
   }
 
-  /**
-   * The messages of `exchange`, and as the generator's result the reply. Throws `refused`,
-   * too, when that says that it failed.
-   */
-  async *stream(
+  /** The same for a listing. Throws `refused`, too, when charon's reply says that it failed. */
+  stream<T>(
     command: string,
     event: string,
-    args?: ViciArguments,
+    args: ViciArguments,
+    read: (event: RawEvent) => T,
     options?: CallOptions,
-  ): AsyncGenerator<ViciSection, ViciSection, undefined> {
-    const { events, reply } = this.exchange(command, event, args, options);
-    for await (const raw of events) yield raw.decode();
-    const message = await reply;
-    throwIfRefused(command, message);
-    return message;
+  ): AsyncGenerator<T, ViciSection, undefined> {
+    const onReply = (reply: ViciSection): void => throwIfRefused(command, reply);
+    return this.exchange({ command, event, args, read, onReply }, options);
   }
 
   /**
@@ -139,25 +150,6 @@ export class ViciSession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connections[Symbol.asyncDispose]();
     await this.#hub[Symbol.asyncDispose]();
-  }
-
-  async *#consume(
-    command: string,
-    outer: AbortSignal | undefined,
-    run: (queue: EventQueue<RawEvent>, signal: AbortSignal) => Promise<void>,
-  ): AsyncGenerator<RawEvent, void, undefined> {
-    const queue = new EventQueue<RawEvent>(this.#unreadLimit);
-    const stop = new AbortController();
-    const running = run(queue, outer ? AbortSignal.any([outer, stop.signal]) : stop.signal);
-    try {
-      for await (const item of queue) {
-        if ('lost' in item) throw unread(command, this.#unreadLimit);
-        yield item;
-      }
-    } finally {
-      stop.abort();
-      await running;
-    }
   }
 
   async #stream(
