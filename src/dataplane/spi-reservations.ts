@@ -5,8 +5,8 @@ import { Refusal } from './refusal.ts';
 /** Where drawn SPIs come from: the range charon itself uses. */
 const FIRST = 0xc0000000;
 const LAST = 0xcfffffff;
-/** How long charon's exchange may take: IKEv2 retransmits for 165 s. */
-const HELD_MS = 165_000;
+/** charon's exchange may take 165 s of retransmissions; an agent keeps a stock for 15 s before. */
+const HELD_MS = 180_000;
 const MAX_HELD = 65_536;
 const MAX_DRAWS = 64;
 

@@ -14,6 +14,7 @@ import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
@@ -36,6 +37,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #lastKnown = new LastKnownUsage();
   readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
   readonly #pipeline: Pipeline;
+  readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
   readonly #comparisons: ComparisonLoop;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
@@ -81,6 +83,11 @@ export class SyncEngine implements AsyncDisposable {
         left: (key) => this.#forget(key),
       },
     });
+    this.#spis = new SpiStock({
+      clock,
+      tasks,
+      reserve: (request, signal) => this.#pipeline.submit(request, signal),
+    });
     const { usageIntervalMs: intervalMs = 1_000 } = options;
     if (intervalMs === 0) return;
     tasks.spawn((signal) =>
@@ -120,6 +127,7 @@ export class SyncEngine implements AsyncDisposable {
    * request has not been sent.
    */
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
+    if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
     if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
       return this.#pipeline.submit(request, signal);
     }
@@ -136,12 +144,14 @@ export class SyncEngine implements AsyncDisposable {
   dataplaneUp(capabilities: DataplaneCapabilities): void {
     this.#isCompared = false;
     this.#pipeline.close();
+    this.#spis.clear();
     this.#step({ kind: 'dataplane-up', capabilities });
   }
 
   dataplaneDown(reason: string): void {
     this.#isCompared = false;
     this.#pipeline.close();
+    this.#spis.clear();
     this.#step({ kind: 'dataplane-down', reason });
     this.#pipeline.failAwaited(reason);
     this.#comparisons.failAudits(reason);

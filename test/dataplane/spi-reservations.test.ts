@@ -26,14 +26,14 @@ describe('reserved SPIs', () => {
     );
   });
 
-  it('are forgotten after 165 s, or when released', () => {
+  it('are forgotten after 180 s, or when released', () => {
     const clock = new ManualClock();
     const reservations = new SpiReservations(clock, () => 0xc0000001);
     assert.equal(reservations.reserve(never), 0xc0000001);
     assert.throws(() => reservations.reserve(never), /no free SPI/);
-    clock.ms = 164_999;
+    clock.ms = 179_999;
     assert.throws(() => reservations.reserve(never), /no free SPI/);
-    clock.ms = 165_000;
+    clock.ms = 180_000;
     assert.equal(reservations.reserve(never), 0xc0000001);
     reservations.release(0xc0000001);
     assert.equal(reservations.reserve(never), 0xc0000001);

@@ -328,7 +328,7 @@ export interface DeletePolicy {
   id: PolicyId | undefined;
 }
 
-/** Draws an inbound SPI that nobody else gets until it is used, deleted or 165 s old. */
+/** Draws an inbound SPI that nobody else gets until it is used, deleted or 180 s old. */
 export interface ReserveSpi {
   protocol: Protocol;
   source: IpAddress | undefined;
