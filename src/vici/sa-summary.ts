@@ -40,6 +40,14 @@ const NONE = -2;
 /** Values that come in nearly every CHILD_SA. */
 const USUAL_VALUES = ['INSTALLED', 'REKEYING', 'REKEYED', 'DELETING', 'DELETED', 'ESP', 'AH'];
 
+// Constants of this module, which the compiler puts into the code: they are compared with every element.
+const KEY_VALUE = ELEMENT_TYPE['key-value'];
+const LIST_START = ELEMENT_TYPE['list-start'];
+const LIST_ITEM = ELEMENT_TYPE['list-item'];
+const LIST_END = ELEMENT_TYPE['list-end'];
+const SECTION_START = ELEMENT_TYPE['section-start'];
+const SECTION_END = ELEMENT_TYPE['section-end'];
+
 /** Length and first letter of the names that are wanted: no other name of charon's shares both. */
 const LONGEST_NAME = 8;
 const NAME = (4 << 8) | 0x6e;
@@ -73,31 +81,30 @@ export class SaSummaryReader {
   /** The one section of the message; the IKE_SA's unique id. */
   #readIke(bytes: Buffer): number {
     const end = bytes.length;
-    if (bytes[0] !== ELEMENT_TYPE['section-start']) return UNUSUAL;
+    if (bytes[0] !== SECTION_START) return UNUSUAL;
     let at = 2 + (bytes[1] ?? end);
     let uniqueId = NONE;
     let hasChildren = false;
     while (at < end) {
       const type = bytes[at];
-      if (type === ELEMENT_TYPE['key-value']) {
+      if (type === KEY_VALUE) {
         const nameAt = at + 2;
         const length = bytes[at + 1] ?? end;
         const valueAt = nameAt + length + 2;
-        if (valueAt > end) return UNUSUAL;
         at = valueAt + (((bytes[valueAt - 2] ?? 0) << 8) | (bytes[valueAt - 1] ?? 0));
         if (at > end) return UNUSUAL;
         if (uniqueId === NONE && length === 8 && is('uniqueid', bytes, nameAt)) {
           uniqueId = readDigits(bytes, valueAt, at, 10, 10);
         }
-      } else if (type === ELEMENT_TYPE['list-start']) {
+      } else if (type === LIST_START) {
         at = skipList(bytes, at);
         if (at < 0) return UNUSUAL;
-      } else if (type === ELEMENT_TYPE['section-start']) {
+      } else if (type === SECTION_START) {
         if (hasChildren || bytes[at + 1] !== 9 || !is('child-sas', bytes, at + 2)) return UNUSUAL;
         hasChildren = true;
         at = this.#readChildren(bytes, at + 11);
         if (at < 0) return UNUSUAL;
-      } else if (type === ELEMENT_TYPE['section-end'] && at + 1 === end) return uniqueId;
+      } else if (type === SECTION_END && at + 1 === end) return uniqueId;
       else return UNUSUAL;
     }
     return UNUSUAL;
@@ -106,11 +113,11 @@ export class SaSummaryReader {
   /** Gives the position behind the section. */
   #readChildren(bytes: Buffer, start: number): number {
     let at = start;
-    while (bytes[at] === ELEMENT_TYPE['section-start']) {
+    while (bytes[at] === SECTION_START) {
       at = this.#readChild(bytes, at + 2 + (bytes[at + 1] ?? bytes.length));
       if (at < 0) return UNUSUAL;
     }
-    return bytes[at] === ELEMENT_TYPE['section-end'] ? at + 1 : UNUSUAL;
+    return bytes[at] === SECTION_END ? at + 1 : UNUSUAL;
   }
 
   /** Gives the position behind the section. */
@@ -127,11 +134,10 @@ export class SaSummaryReader {
     let at = start;
     while (at < end) {
       const type = bytes[at];
-      if (type === ELEMENT_TYPE['key-value']) {
+      if (type === KEY_VALUE) {
         const nameAt = at + 2;
         const length = bytes[at + 1] ?? end;
         const valueAt = nameAt + length + 2;
-        if (valueAt > end) return UNUSUAL;
         at = valueAt + (((bytes[valueAt - 2] ?? 0) << 8) | (bytes[valueAt - 1] ?? 0));
         if (at > end) return UNUSUAL;
         if (length > LONGEST_NAME) continue;
@@ -167,10 +173,10 @@ export class SaSummaryReader {
               spiOut = readDigits(bytes, valueAt, at, 16, 8);
             break;
         }
-      } else if (type === ELEMENT_TYPE['list-start']) {
+      } else if (type === LIST_START) {
         at = skipList(bytes, at);
         if (at < 0) return UNUSUAL;
-      } else if (type === ELEMENT_TYPE['section-end']) {
+      } else if (type === SECTION_END) {
         // One that is not installed has no protocol, and goes the long way.
         if (name === undefined || state === undefined || protocol === undefined) return UNUSUAL;
         if (uniqueId < 0 || reqid < 0 || spiIn < 0 || spiOut < 0) return UNUSUAL;
@@ -190,10 +196,10 @@ export class SaSummaryReader {
 function skipList(bytes: Buffer, start: number): number {
   const end = bytes.length;
   let at = start + 2 + (bytes[start + 1] ?? end);
-  while (at < end && bytes[at] === ELEMENT_TYPE['list-item']) {
+  while (at < end && bytes[at] === LIST_ITEM) {
     at += 3 + (((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0));
   }
-  return at < end && bytes[at] === ELEMENT_TYPE['list-end'] ? at + 1 : UNUSUAL;
+  return at < end && bytes[at] === LIST_END ? at + 1 : UNUSUAL;
 }
 
 function is(text: string, bytes: Buffer, at: number): boolean {
