@@ -35,9 +35,10 @@ trap '[ -z "$own_policy" ] || rm -f "$own_policy"' EXIT
 export DEBIAN_FRONTEND=noninteractive
 run_step 'Debian package lists' "$root/build/logs/apt-update.log" apt-get update -q
 say "Debian packages to install: $missing"
+# --no-remove: another IKE daemon (Libreswan) conflicts with strongSwan; it is not ours to remove.
 # shellcheck disable=SC2086 # a list of names
 run_step 'Debian packages' "$root/build/logs/apt-install.log" \
-  apt-get install -q -y --no-install-recommends $missing
+  apt-get install -q -y --no-remove --no-install-recommends $missing
 
 case " $missing " in
   *' charon-systemd '*)
