@@ -146,8 +146,11 @@ function statusReport(
   const { added, updated, deleted, failed, unknown, operations, cycles } = status.counters;
   return {
     version,
+    // What the dataplane refuses stays in `repairs` and keeps nobody waiting.
     isReady:
-      links.plugin.report.state === 'connected' && engine.readiness.kind === 'ready' && status.isInSync,
+      links.plugin.report.state === 'connected' &&
+      engine.readiness.kind === 'ready' &&
+      status.rekeys.length === 0,
     plugin: links.plugin.report,
     vici: links.vici.report,
     dataplane: links.dataplane.report,

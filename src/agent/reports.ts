@@ -22,7 +22,10 @@ export type TotalsReport = {
 /** What `ipsec-agent status` shows. */
 export type StatusReport = {
   readonly version: string;
-  /** Charon's requests are answered: plugin and dataplane are connected and in sync. */
+  /**
+   * Charon's requests are answered, and the dataplane holds what it can of charon's tables: what it
+   * refuses is in `repairs`.
+   */
   readonly isReady: boolean;
   readonly plugin: LinkReport;
   readonly vici: LinkReport;
