@@ -54,6 +54,9 @@ if [ "${1:-}" = --fetch ]; then
   exit 0
 fi
 
+mkdir -p build
+exec 9>build/strongswan-6.lock
+flock 9
 [ ! -x "$tools/root/usr/sbin/charon-systemd" ] || exit 0
 command -v dpkg-deb >/dev/null && command -v apt-get >/dev/null ||
   die 'strongSwan 6 for tests comes from Debian packages: this machine has no dpkg and apt'

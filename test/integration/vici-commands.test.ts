@@ -48,9 +48,9 @@ async function nextEvents(
 }
 
 for (const version of STRONGSWAN_VERSIONS) {
+  const reason = whyNot(version);
   const withPair = (name: string, body: (pair: ViciPair, lab: Lab) => Promise<void>): void => {
     test(`charon ${version}: ${name}`, { timeout: 60_000 }, async (context: TestContext) => {
-      const reason = await whyNot(version);
       if (reason !== undefined) return context.skip(`NOT RUN: ${reason}`);
       await using lab = await Lab.create();
       await body(await startViciPair(lab, version), lab);

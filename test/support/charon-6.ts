@@ -1,8 +1,7 @@
-import { access } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ViciClient } from '../../src/vici/index.ts';
 import { writeCharonSettings } from './charon-daemon.ts';
-import { command } from './command.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import type { NetNamespace } from './net-namespace.ts';
 import { inRepository } from './repository.ts';
@@ -11,15 +10,15 @@ import type { Settings } from './settings.ts';
 const ROOT = inRepository('.tools', 'strongswan-6', 'root');
 const FETCH_TIMEOUT_MS = 180_000;
 
-/** Fetches strongSwan 6 unless it is there. Gives why that is not possible, if so. */
-export async function fetchStrongswan6(): Promise<string | undefined> {
-  try {
-    await command(['sh', inRepository('scripts', 'strongswan-6.sh')], { timeoutMs: FETCH_TIMEOUT_MS });
-    await access(join(ROOT, 'usr', 'sbin', 'charon-systemd'));
-    return undefined;
-  } catch (error) {
-    return `strongSwan 6 could not be fetched (sh scripts/strongswan-6.sh): ${String(error)}`;
-  }
+/** Fetches strongSwan 6 unless it is there, and tells of its progress. Gives why that failed, if so. */
+export function fetchStrongswan6(): string | undefined {
+  const script = inRepository('scripts', 'strongswan-6.sh');
+  const { status } = spawnSync('sh', [script], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: FETCH_TIMEOUT_MS,
+  });
+  if (status === 0) return undefined;
+  return 'strongSwan 6 could not be fetched: it comes from Debian 13, see what `sh scripts/strongswan-6.sh` says';
 }
 
 /** Debian 13's charon-systemd in a namespace, with its own libraries by chroot. */

@@ -9,8 +9,8 @@ export type StrongswanVersion = '5.9.8' | '6.0.1';
 export const STRONGSWAN_VERSIONS: readonly StrongswanVersion[] = ['5.9.8', '6.0.1'];
 
 /** Why there can be no charon of this version, if so. */
-export async function whyNot(version: StrongswanVersion): Promise<string | undefined> {
-  return version === '6.0.1' ? await fetchStrongswan6() : undefined;
+export function whyNot(version: StrongswanVersion): string | undefined {
+  return version === '6.0.1' ? fetchStrongswan6() : undefined;
 }
 
 export type ViciPair = {
