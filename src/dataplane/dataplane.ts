@@ -7,6 +7,7 @@ import { createClassifier } from './classifier.ts';
 import type { DataplaneConfig } from './config.ts';
 import { Drills } from './drills.ts';
 import { EventLog } from './event-log.ts';
+import { warnIfRoutesYield } from './fail-closed.ts';
 import { listen } from './listen.ts';
 import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
@@ -110,6 +111,7 @@ export class Dataplane implements AsyncDisposable {
     const dataplane = new Dataplane(config, logger);
     try {
       dataplane.#openEngine();
+      await warnIfRoutesYield(config.tun.name, logger);
       const port = await listen(dataplane.#server.grpc, config);
       logger.info({ listen: config.listen, port, tun: config.tun.name }, 'dataplane ready');
       return dataplane;
