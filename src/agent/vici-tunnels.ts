@@ -1,22 +1,22 @@
 import { type Spi, toSpi } from '../sad/index.ts';
 import type { CallOptions, ChildSaView, TunnelControl } from '../sync/index.ts';
 import { AgentError } from '../util/index.ts';
-import type { ChildSa, IkeSa, ViciClient } from '../vici/index.ts';
+import type { ChildSaSummary, ViciClient } from '../vici/index.ts';
 
 /** charon prints 0 for an SPI it does not have yet. */
 function toOptionalSpi(spi: number | undefined): Spi | undefined {
   return spi === undefined || spi === 0 ? undefined : toSpi(spi);
 }
 
-function toView(ike: IkeSa, child: ChildSa): ChildSaView {
+function toView(ikeId: number, child: ChildSaSummary): ChildSaView {
   return {
     name: child.name,
     childId: String(child.uniqueId),
-    ikeId: String(ike.uniqueId),
+    ikeId: String(ikeId),
     state: child.state,
-    protocol: child.installed?.protocol === 'AH' ? 'ah' : 'esp',
-    inboundSpi: toOptionalSpi(child.installed?.inbound.spi),
-    outboundSpi: toOptionalSpi(child.installed?.outbound.spi),
+    protocol: child.protocol === 'AH' ? 'ah' : 'esp',
+    inboundSpi: toOptionalSpi(child.spiIn),
+    outboundSpi: toOptionalSpi(child.spiOut),
   };
 }
 
@@ -35,8 +35,8 @@ export class ViciTunnels implements TunnelControl {
 
   async listChildSas({ signal }: CallOptions = {}): Promise<readonly ChildSaView[]> {
     const children: ChildSaView[] = [];
-    for await (const ike of this.#client.listSas({ noblock: true, signal })) {
-      for (const child of ike.children.values()) children.push(toView(ike, child));
+    for await (const ike of this.#client.listSaSummaries({ noblock: true, signal })) {
+      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
     }
     return children;
   }
