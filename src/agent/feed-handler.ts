@@ -6,7 +6,7 @@ import {
   type SecurityAssociation,
   saKey,
 } from '../sad/index.ts';
-import type { SyncAnswer, SyncEngine, SyncRequest } from '../sync/index.ts';
+import type { SyncAnswer, SyncChange, SyncEngine, SyncRequest } from '../sync/index.ts';
 import { AgentError, assertNever, errorMessage, type Logger } from '../util/index.ts';
 import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
 
@@ -51,6 +51,25 @@ function toSyncRequest(request: Exclude<FeedRequest, { kind: 'probe' }>): SyncRe
   }
 }
 
+function toSyncChange(change: FeedChange): SyncChange {
+  switch (change.kind) {
+    case 'add-policy':
+      return { kind: 'add-policy', user: toPolicyUser(change.policy) };
+    case 'del-sa':
+      return { kind: 'delete-sa', id: toSaId(change.id) };
+    case 'del-policy':
+      return { kind: 'delete-policy', user: toPolicyUser(change.policy) };
+    case 'flush-sas':
+    case 'flush-policies':
+      return { kind: change.kind };
+    case 'add-sa':
+      // The plugin has no SA that nobody answered for.
+      throw new AgentError('an SA was announced that does not await an answer', { code: 'malformed' });
+    default:
+      return assertNever(change, 'change');
+  }
+}
+
 /** Translates what charon's plugin says into the engine's terms; nothing waits here. */
 export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
   const { engine, charonInstanceId, probe, onSnapshot, logger } = options;
@@ -82,27 +101,17 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
     },
 
     onChange(change: FeedChange): void {
-      logger.debug({ change: describe(change) }, 'charon changed');
-      switch (change.kind) {
-        case 'add-policy':
-          engine.change({ kind: 'add-policy', user: toPolicyUser(change.policy) });
-          return;
-        case 'del-sa':
-          engine.change({ kind: 'delete-sa', id: toSaId(change.id) });
-          return;
-        case 'del-policy':
-          engine.change({ kind: 'delete-policy', user: toPolicyUser(change.policy) });
-          return;
-        case 'flush-sas':
-        case 'flush-policies':
-          engine.change({ kind: change.kind });
-          return;
-        case 'add-sa':
-          // The plugin has no SA that nobody answered for.
-          throw new AgentError('an SA was announced that does not await an answer', { code: 'malformed' });
-        default:
-          assertNever(change, 'change');
+      let translated: SyncChange;
+      try {
+        logger.debug({ change: describe(change) }, 'charon changed');
+        translated = toSyncChange(change);
+      } catch (error) {
+        if (error instanceof AgentError && error.code === 'malformed') throw error;
+        // What cannot be expressed was refused when it was asked for: there is nothing to follow.
+        logger.warn({ change: change.kind, reason: errorMessage(error) }, 'change ignored');
+        return;
       }
+      engine.change(translated);
     },
 
     onRequest(request: FeedRequest): RequestResult | Promise<RequestResult> {
