@@ -1,4 +1,4 @@
-import { AgentError, type Clock } from '../util/index.ts';
+import { AgentError, type Clock, InvariantError } from '../util/index.ts';
 import type { Deadline } from './deadline.ts';
 import { type RawEvent, ViciConnection } from './vici-connection.ts';
 
@@ -65,7 +65,7 @@ export class Connections implements AsyncDisposable {
         });
       }
     }
-    throw new Error('unreachable: the back-off never ends');
+    throw new InvariantError('the back-off ended');
   }
 
   #throwIfClosed(): void {

@@ -114,7 +114,7 @@ export class ViciClient implements AsyncDisposable {
     return this.#list('list-sas', 'list-sa', listArguments(options), parseListedIkeSa, options);
   }
 
-  /** The same, of each only what a SAD needs: ten times as fast, for a loop that looks often. */
+  /** The same, of each only what a SAD needs: for a loop that looks often. */
   listSaSummaries(options: ListSasOptions = {}): AsyncGenerator<IkeSaSummary, unknown, undefined> {
     const reader = new SaSummaryReader();
     const read = ({ message, offset }: RawEvent): IkeSaSummary => reader.read(message, offset);

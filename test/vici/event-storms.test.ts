@@ -120,6 +120,22 @@ test('with reconnect: malformed bytes cost a connection, and are a gap to those 
   assert.equal(value?.kind, 'gap');
 });
 
+test('with reconnect: closing the client ends the wait for charon', async () => {
+  await using setup = await setUp({ reconnect: true });
+  const { client, fake } = setup;
+  const subscription = await client.subscribe(['ike-updown']);
+  const read = collect(subscription);
+  await fake[Symbol.asyncDispose]();
+  await sleep(80);
+  const waiting = client.stats();
+  await Promise.all([
+    assert.rejects(read, { code: 'aborted' }),
+    assert.rejects(waiting, { code: 'aborted' }),
+    client[Symbol.asyncDispose](),
+  ]);
+  assert.ok((await subscription.ended) instanceof Error);
+});
+
 test('with reconnect: a command waits for charon until its deadline, and then says why', async () => {
   await using dir = new TempDir();
   const path = dir.file('vici');
