@@ -127,14 +127,20 @@ export class Applier {
       soft: request.softLifetime.seconds,
       hard: request.hardLifetime.seconds,
     });
-    logger.info({ owner: author.owner, reqid: record.listed.reqid, sa: describeSa(record.name) }, 'SA added');
+    logger.debug(
+      { owner: author.owner, reqid: record.listed.reqid, sa: describeSa(record.name) },
+      'SA added',
+    );
     return {};
   }
 
   #updateSa(...[update, author]: Parameters<Sad['update']>): Outcome {
     const { sad, logger } = this.#options;
     const record = sad.update(update, author);
-    logger.info({ owner: author.owner, reqid: record.listed.reqid, sa: describeSa(record.name) }, 'SA moved');
+    logger.debug(
+      { owner: author.owner, reqid: record.listed.reqid, sa: describeSa(record.name) },
+      'SA moved',
+    );
     return {};
   }
 
@@ -148,7 +154,7 @@ export class Applier {
     }
     lifetimes.stop(record.handle);
     const counters = sad.remove(record);
-    logger.info(
+    logger.debug(
       { owner: author.owner, reqid: record.listed.reqid, sa: describeSa(record.name) },
       'SA deleted',
     );
