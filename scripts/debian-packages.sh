@@ -31,6 +31,8 @@ if [ ! -e "$policy" ]; then
   own_policy=$policy
 fi
 trap '[ -z "$own_policy" ] || rm -f "$own_policy"' EXIT
+# A signal alone would end this shell without that.
+trap 'exit 130' HUP INT TERM
 
 export DEBIAN_FRONTEND=noninteractive
 run_step 'Debian package lists' "$root/build/logs/apt-update.log" apt-get update -q

@@ -50,6 +50,7 @@ export class DesiredState {
     if (sa === undefined) return false;
     const moved = moveSa(sa, move);
     this.#sas.delete(saKey(id));
+    this.deleteSa(saKey(moved.id));
     this.#sas.set(saKey(moved.id), moved);
     return true;
   }

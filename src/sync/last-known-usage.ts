@@ -20,8 +20,8 @@ export class LastKnownUsage {
 
   /**
    * Whether a lost SA may be installed again (invariant 4). An outbound one never: which
-   * sequence numbers went out is not known. An inbound one when packets seen before its
-   * loss are still refused after it.
+   * sequence numbers went out is not known. An inbound one with the replay state of the last
+   * reading: what came between it and the loss could be replayed, once.
    */
   restore(sa: SecurityAssociation, options: { readonly takesReplayState: boolean }): Restoration {
     if (sa.id.direction === 'outbound') return { kind: 'rekey' };
