@@ -83,8 +83,10 @@ export async function sweepNamespaces(isAlive: (pid: number) => boolean): Promis
   for (const line of stdout.split('\n')) {
     const match = /^(lgp-(\d+)-\S+)/.exec(line);
     if (match?.[1] === undefined || isAlive(Number(match[2]))) continue;
-    const pids = await command(['ip', 'netns', 'pids', match[1]]);
+    // Another process's sweep may be ahead of this one.
+    const pids = await command(['ip', 'netns', 'pids', match[1]]).catch(() => undefined);
+    if (pids === undefined) continue;
     killAll(pids.stdout);
-    await command(['ip', 'netns', 'delete', match[1]]);
+    await command(['ip', 'netns', 'delete', match[1]]).catch(() => undefined);
   }
 }
