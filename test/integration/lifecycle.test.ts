@@ -29,16 +29,14 @@ async function assertNothingHeld(scene: Scene): Promise<void> {
   });
 }
 
-for (const peer of ['kernel', 'libipsec'] as const) {
-  test(`a peer that died is noticed, and what was negotiated with it goes: ${peer}`, async () => {
-    await using lab = await Lab.create();
-    const scene = await startScene(lab, { peer, ours: { extra: { retransmit_tries: 1 } } });
-    await establish(scene, { connection: { dpd_delay: '1s' }, child: { dpd_action: 'clear' } });
-    await scene.peer.crash();
-    await assertNothingHeld(scene);
-    assert.deepEqual(await ikeSas(scene.ours), []);
-  });
-}
+test('a peer that died is noticed, and what was negotiated with it goes', async () => {
+  await using lab = await Lab.create();
+  const scene = await startScene(lab, { peer: 'libipsec', ours: { extra: { retransmit_tries: 1 } } });
+  await establish(scene, { connection: { dpd_delay: '1s' }, child: { dpd_action: 'clear' } });
+  await scene.peer.crash();
+  await assertNothingHeld(scene);
+  assert.deepEqual(await ikeSas(scene.ours), []);
+});
 
 const ENDS: readonly { peer: PeerKind; by: 'ours' | 'peer'; what: 'CHILD_SA' | 'IKE_SA' }[] = [
   { peer: 'kernel', by: 'ours', what: 'CHILD_SA' },
