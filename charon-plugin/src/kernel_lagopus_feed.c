@@ -77,6 +77,11 @@ struct private_kernel_lagopus_feed_t {
 	u_char instance[INSTANCE_LEN];
 
 	/**
+	 * When it started (monotonic)
+	 */
+	timeval_t started;
+
+	/**
 	 * Number of the latest message
 	 */
 	uint64_t seq;
@@ -592,7 +597,8 @@ static void accept_agent(server_handler_t *handler, int fd, uid_t uid)
 	this->state = STATE_HELLO;
 	this->hello_timeout = time_monotonic(NULL) + HELLO_TIMEOUT;
 	transmit(this, message_hello(chunk_from_thing(this->instance),
-								 this->patience.configured), FALSE);
+								 this->patience.configured,
+								 &this->started), FALSE);
 	this->mutex->unlock(this->mutex);
 }
 
@@ -650,6 +656,7 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 							DEFAULT_QUEUE_LIMIT, lib->ns),
 	);
 
+	time_monotonic(&this->started);
 	patience_init(&this->patience);
 	if (getrandom(this->instance, INSTANCE_LEN, 0) != INSTANCE_LEN)
 	{

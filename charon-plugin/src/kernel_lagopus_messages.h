@@ -31,8 +31,10 @@ typedef enum {
  *
  * @param instance		identity of this charon
  * @param deadline_ms	how long requests are waited for
+ * @param started		when this charon started (monotonic)
  */
-chunk_t message_hello(chunk_t instance, uint32_t deadline_ms);
+chunk_t message_hello(chunk_t instance, uint32_t deadline_ms,
+					  timeval_t *started);
 
 /**
  * SNAPSHOT_BEGIN.

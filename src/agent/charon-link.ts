@@ -56,11 +56,13 @@ export class CharonLink {
   }
 
   async #connect(established: () => void, signal: AbortSignal): Promise<void> {
-    const { socketPath: path, server, engine, probe, status, logger } = this.#options;
+    const { socketPath: path, server, engine, probe, status, clock, logger } = this.#options;
     await using connection = await KeyfeedConnection.open({ path, server, signal });
+    const { ageMs } = connection.hello;
     const handler = createFeedHandler({
       ...{ engine, probe, logger },
       charonInstanceId: connection.hello.instance,
+      charonStartedMs: ageMs === undefined ? undefined : clock.now() - Number(ageMs),
       onSnapshot: () => {
         established();
         this.#connection = connection;

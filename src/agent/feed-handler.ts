@@ -13,6 +13,8 @@ import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to
 export type FeedHandlerOptions = {
   readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change'>;
   readonly charonInstanceId: string;
+  /** On the clock's scale; undefined when charon does not tell. */
+  readonly charonStartedMs: number | undefined;
   /** Whether the dataplane answers now; throws when it does not. */
   readonly probe: () => Promise<void>;
   /** The engine has the snapshot. */
@@ -72,7 +74,7 @@ function toSyncChange(change: FeedChange): SyncChange {
 
 /** Translates what charon's plugin says into the engine's terms; nothing waits here. */
 export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
-  const { engine, charonInstanceId, probe, onSnapshot, logger } = options;
+  const { engine, charonInstanceId, charonStartedMs, probe, onSnapshot, logger } = options;
 
   const answerProbe = async (): Promise<RequestResult> => {
     try {
@@ -92,6 +94,7 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
           policyUsers: snapshot.policies.map(toPolicyUser),
         },
         charonInstanceId,
+        charonStartedMs,
       );
       logger.info(
         { sas: snapshot.sas.length, policies: snapshot.policies.length, charonInstanceId },

@@ -37,6 +37,13 @@ export type StatusReport = {
   readonly pending: number;
   /** What failed and is tried again, and why. */
   readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
+  /** What charon does not have, the dataplane has, and is left alone: and why. */
+  readonly withheld: {
+    /** Another charon that is running installed it under this owner. */
+    readonly foreign: readonly string[];
+    /** Too many at once: until VICI's listings lack them too. */
+    readonly braked: readonly string[];
+  };
   /** Since the agent started. */
   readonly totals: TotalsReport;
 };

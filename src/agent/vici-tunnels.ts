@@ -1,5 +1,5 @@
 import { type Spi, toSpi } from '../sad/index.ts';
-import type { CallOptions, ChildSaView, TunnelControl } from '../sync/index.ts';
+import type { CallOptions, ChildSaListing, ChildSaView, TunnelControl } from '../sync/index.ts';
 import { AgentError } from '../util/index.ts';
 import type { ChildSaSummary, ViciClient } from '../vici/index.ts';
 
@@ -34,16 +34,33 @@ export class ViciTunnels implements TunnelControl {
   }
 
   async listChildSas({ signal }: CallOptions = {}): Promise<readonly ChildSaView[]> {
-    const children: ChildSaView[] = [];
-    for await (const ike of this.#client.listSaSummaries({ noblock: true, signal })) {
-      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
-    }
+    const { children } = await this.#list({ noblock: true, signal });
     return children;
+  }
+
+  async listAllChildSas({ signal }: CallOptions = {}): Promise<ChildSaListing> {
+    const before = await this.#client.stats({ signal });
+    const { children, ikeSas } = await this.#list({ signal });
+    const after = await this.#client.stats({ signal });
+    // charon drops an IKE_SA whose event would be too large, and says nothing.
+    return { children, isComplete: ikeSas >= Math.max(before.ikeSas.total, after.ikeSas.total) };
   }
 
   async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
     const outcome = await this.#client.rekey(toFilter(child), { signal });
     if (outcome.kind === 'failed') throw refused(child, outcome.reason);
+  }
+
+  async #list(
+    options: CallOptions & { readonly noblock?: boolean },
+  ): Promise<{ readonly children: readonly ChildSaView[]; readonly ikeSas: number }> {
+    const children: ChildSaView[] = [];
+    let ikeSas = 0;
+    for await (const ike of this.#client.listSaSummaries(options)) {
+      ikeSas += 1;
+      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
+    }
+    return { children, ikeSas };
   }
 }
 

@@ -91,6 +91,7 @@ function decodeHello(from: AttributeReader): Hello {
     instance: from.required(attribute.INSTANCE),
     server: from.required(attribute.SERVER),
     deadlineMs: from.required(attribute.DEADLINE_MS),
+    ageMs: from.optional(attribute.AGE_MS),
   };
 }
 

@@ -15,6 +15,7 @@ export function encodePluginMessage(message: PluginMessage): Uint8Array {
     case 'hello':
       to.put(attribute.VERSION, message.version).put(attribute.INSTANCE, message.instance);
       to.put(attribute.SERVER, message.server).put(attribute.DEADLINE_MS, message.deadlineMs);
+      to.putOptional(attribute.AGE_MS, message.ageMs);
       break;
     case 'snapshot-end':
       to.put(attribute.COUNT, message.count);

@@ -117,6 +117,8 @@ export type Hello = {
   readonly instance: string;
   readonly server: string;
   readonly deadlineMs: number;
+  /** Since this charon started. */
+  readonly ageMs?: bigint | undefined;
 };
 export type SnapshotBegin = { readonly kind: 'snapshot-begin'; readonly seq: bigint };
 export type SnapshotEnd = { readonly kind: 'snapshot-end'; readonly seq: bigint; readonly count: number };

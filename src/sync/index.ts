@@ -4,10 +4,13 @@
  * From: requests and snapshots of the key feed. To: a DataplanePort, a TunnelControl.
  * Invariants: docs/design/sync.md.
  */
+
+export type { Brake } from './deletions.ts';
 export type {
   ApplyOptions,
   ApplyOutcome,
   CallOptions,
+  ChildSaListing,
   ChildSaView,
   DataplaneCapabilities,
   DataplaneEvent,

@@ -132,10 +132,18 @@ export type ChildSaView = {
   readonly outboundSpi: Spi | undefined;
 };
 
+export type ChildSaListing = {
+  readonly children: readonly ChildSaView[];
+  /** What is not among them does not exist. */
+  readonly isComplete: boolean;
+};
+
 /** charon's ear: commands over VICI. Calls throw AgentError. */
 export type TunnelControl = {
   /** Must not wait for busy IKE_SAs (`noblock`). */
   readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
+  /** Waits for busy IKE_SAs, and says whether charon has no more than what is listed. */
+  readonly listAllChildSas: (options?: CallOptions) => Promise<ChildSaListing>;
   readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
 };
 

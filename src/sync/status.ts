@@ -51,6 +51,13 @@ export type SyncStatus = {
   readonly waitingRequests: number;
   /** Failed background work waiting for its next try. */
   readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
+  /** What charon does not have, the dataplane has, and stays (invariant 6). */
+  readonly withheld: {
+    /** Another charon that is running installed it. */
+    readonly foreign: readonly string[];
+    /** Too much at once: waiting for VICI's listings to lack it too. */
+    readonly braked: readonly string[];
+  };
   /** SAs the dataplane lost, whose CHILD_SAs charon is asked to rekey. */
   readonly rekeys: readonly SaKey[];
   readonly lastCycle: CycleSummary | undefined;

@@ -4,7 +4,9 @@ import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { compare, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
+import { DeletionGuard } from './deletion-guard.ts';
 import { DesiredState } from './desired-state.ts';
+import { type Jitter, jitter } from './jitter.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
@@ -18,10 +20,15 @@ import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
+  BACK_OFF_SPREAD,
+  BRAKE,
+  INTERVAL_SPREAD,
   REKEY_BACK_OFF,
   REKEY_SPACING_MS,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
+  WITNESS_BACK_OFF,
+  WITNESS_SPACING_MS,
 } from './sync-engine-options.ts';
 import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
@@ -32,10 +39,12 @@ import { tryAgain } from './waiting-requests.ts';
  */
 export class SyncEngine implements AsyncDisposable {
   readonly #options: SyncEngineOptions;
+  readonly #jitter: Jitter;
   readonly #tasks = new BackgroundTasks();
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
-  readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
+  readonly #backOffs: BackOffs;
+  readonly #deletions: DeletionGuard;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
@@ -52,18 +61,30 @@ export class SyncEngine implements AsyncDisposable {
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
-    const { clock, logger, tunnels, dataplane } = options;
+    const { clock, logger, tunnels, dataplane, random } = options;
     const tasks = this.#tasks;
+    this.#jitter = jitter(random, BACK_OFF_SPREAD);
+    const repairBackOff = { ...REPAIR_BACK_OFF, jitter: this.#jitter };
+    this.#backOffs = new BackOffs(repairBackOff);
+    this.#deletions = new DeletionGuard({
+      ...{ tunnels, clock, tasks, logger },
+      brake: options.brake ?? BRAKE,
+      backOff: { ...WITNESS_BACK_OFF, jitter: this.#jitter },
+      spacingMs: WITNESS_SPACING_MS,
+      onReleased: () => this.#comparisons.want(),
+    });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
-      backOff: REPAIR_BACK_OFF,
+      backOff: repairBackOff,
       intervalMs: options.auditIntervalMs ?? 30_000,
+      intervalJitter: jitter(random, INTERVAL_SPREAD),
       obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
       cycle: (signal) => this.#cycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
     });
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
+      // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once. Spacing spreads them.
       backOff: REKEY_BACK_OFF,
       spacingMs: REKEY_SPACING_MS,
     });
@@ -105,11 +126,16 @@ export class SyncEngine implements AsyncDisposable {
     );
   }
 
-  /** Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys. */
-  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
+  /**
+   * Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys.
+   *
+   * @param charonStartedMs on the clock's scale; undefined when charon does not tell
+   */
+  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string, charonStartedMs?: number): void {
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
     this.#pipeline.startGeneration('charon sent a new snapshot');
+    this.#deletions.onSnapshot(charonInstanceId, charonStartedMs);
     this.#desired.replace(snapshot);
     this.#lastKnown.keepOnly(this.#desired.sas);
     for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
@@ -127,6 +153,7 @@ export class SyncEngine implements AsyncDisposable {
    * request has not been sent.
    */
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
+    this.#deletions.onRequest(request);
     if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
     if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
       return this.#pipeline.submit(request, signal);
@@ -137,6 +164,7 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Follows what charon has done, in order with requests. */
   change(change: SyncChange): void {
+    this.#deletions.onChange(change, this.#desired.sas.keys());
     this.#pipeline.push(change);
   }
 
@@ -214,13 +242,16 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   status(): SyncStatus {
+    const { foreign, braked } = this.#deletions.withheld;
     const repairs = this.#backOffs.entries.map(({ key, attempts, reason }) => ({ key, attempts, reason }));
     const rekeys = this.#rekeys.wanted;
     return {
       link: this.#link.kind,
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
       isInSync:
-        this.#isCompared && repairs.length === 0 && rekeys.length === 0 && this.#pipeline.unknownCount === 0,
+        this.#isCompared &&
+        repairs.length + rekeys.length + foreign.size + braked.size === 0 &&
+        this.#pipeline.unknownCount === 0,
       bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
       charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
       desiredSas: this.#desired.sas.size,
@@ -229,6 +260,7 @@ export class SyncEngine implements AsyncDisposable {
       waitingRequests: this.#pipeline.waitingCount,
       repairs,
       rekeys,
+      withheld: { foreign: [...foreign], braked: [...braked] },
       lastCycle: this.#comparisons.last,
       counters: {
         ...this.#pipeline.totals,
@@ -274,7 +306,7 @@ export class SyncEngine implements AsyncDisposable {
         this.#acquireFailure = error.message;
         this.#pipeline.failAwaited(error.message);
         this.#publishReadiness();
-        await clock.sleep(backOffMs(attempts, ACQUIRE_BACK_OFF), { signal });
+        await clock.sleep(backOffMs(attempts, { ...ACQUIRE_BACK_OFF, jitter: this.#jitter }), { signal });
       }
     }
   }
@@ -318,6 +350,8 @@ export class SyncEngine implements AsyncDisposable {
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
     const { bootId, takesReplayState } = link.capabilities;
+    // Aged before the listings are asked for: what is older than this charon must not look younger.
+    const { charon } = this.#deletions;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     const touched = this.#pipeline.startTouchLog();
     try {
@@ -335,8 +369,9 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
+      const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
       const repair = planRepair({
-        ...{ comparison, takesReplayState },
+        ...{ comparison, withheld, takesReplayState },
         lastKnown: this.#lastKnown,
         expired: this.#expired,
         order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',

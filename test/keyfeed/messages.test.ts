@@ -68,6 +68,7 @@ test('speaks the bytes of a HELLO written by hand', () => {
     instance: '00112233445566778899aabbccddeeff',
     server: 'charon',
     deadlineMs: 1000,
+    ageMs: undefined,
   };
   assert.deepEqual(decodePluginMessage(body(hex(golden.hello))), hello);
   assert.deepEqual(encodePluginMessage(hello), hex(golden.hello));

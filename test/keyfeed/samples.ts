@@ -199,6 +199,7 @@ export const pluginMessages: fc.Arbitrary<PluginMessage> = fc.oneof(
       .map((bytes) => Buffer.from(bytes).toString('hex')),
     server: words,
     deadlineMs: u32,
+    ageMs: optional(u64),
   }),
   record({ kind: kind('snapshot-begin'), seq: u64 }),
   record({ kind: kind('snapshot-end'), seq: u64, count: u32 }),
