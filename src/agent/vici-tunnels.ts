@@ -1,7 +1,14 @@
 import { type Spi, toSpi } from '../sad/index.ts';
-import type { CallOptions, ChildSaView, TunnelControl } from '../sync/index.ts';
+import type {
+  CallOptions,
+  ChildSaName,
+  ChildSaView,
+  IkeSaView,
+  InitiateOutcome,
+  TunnelControl,
+} from '../sync/index.ts';
 import { AgentError } from '../util/index.ts';
-import type { ChildSaSummary, ViciClient } from '../vici/index.ts';
+import type { ChildSaSummary, IkeSa, LoadedConnection, ViciClient } from '../vici/index.ts';
 
 /** charon prints 0 for an SPI it does not have yet. */
 function toOptionalSpi(spi: number | undefined): Spi | undefined {
@@ -25,6 +32,39 @@ function toFilter(child: ChildSaView): { readonly ikeId: number; readonly childI
   return { ikeId: Number(child.ikeId), childId: Number(child.childId) };
 }
 
+/** How long charon may be busy before it starts what it was asked to. */
+const INITIATE_TIMEOUT_MS = 5_000;
+
+/** IKE tasks that set up a CHILD_SA; which one they do not say. */
+const SETUP_TASKS: ReadonlySet<string> = new Set(['CHILD_CREATE', 'QUICK_MODE']);
+
+const SETUP_STATES: ReadonlySet<string> = new Set(['CREATED', 'CONNECTING']);
+
+function toIkeView({ state, tasks, children }: IkeSa): IkeSaView {
+  const isTask = [tasks.queued, tasks.active, tasks.passive].flat().some((task) => SETUP_TASKS.has(task));
+  return {
+    isSettingUp: SETUP_STATES.has(state) || isTask,
+    children: [...children.values()].map(({ name, state: childState }) => ({ name, state: childState })),
+  };
+}
+
+/** Not `%any`, a subnet or a range. */
+function isOneHost(address: string): boolean {
+  return !/^%|[/]|^[0-9a-f.:]+-[0-9a-f.:]+$/i.test(address);
+}
+
+/** Why charon cannot initiate it, whatever SAs there are; undefined when it can. */
+function initiateObstacle(
+  { ike, child }: ChildSaName,
+  connection: LoadedConnection | undefined,
+): string | undefined {
+  if (connection === undefined) return `charon has no connection ${ike}`;
+  if (!connection.children.some(({ name }) => name === child))
+    return `connection ${ike} has no child ${child}`;
+  if (connection.remoteAddresses.some(isOneHost)) return undefined;
+  return `connection ${ike} has no address to initiate to`;
+}
+
 /** The engine's commands to charon, over VICI. */
 export class ViciTunnels implements TunnelControl {
   readonly #client: ViciClient;
@@ -44,6 +84,29 @@ export class ViciTunnels implements TunnelControl {
   async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
     const outcome = await this.#client.rekey(toFilter(child), { signal });
     if (outcome.kind === 'failed') throw refused(child, outcome.reason);
+  }
+
+  async listIkeSas(ike: string, { signal }: CallOptions = {}): Promise<readonly IkeSaView[]> {
+    const views: IkeSaView[] = [];
+    for await (const ikeSa of this.#client.listSas({ ike, noblock: true, signal })) {
+      views.push(toIkeView(ikeSa));
+    }
+    return views;
+  }
+
+  /**
+   * A connection for any peer is not initiated: charon would take an IKE_SA of it that it has,
+   * whoever the peer is.
+   */
+  async initiateChildSa(name: ChildSaName, { signal }: CallOptions = {}): Promise<InitiateOutcome> {
+    const { ike, child } = name;
+    let connection: LoadedConnection | undefined;
+    for await (const listed of this.#client.listConns({ ike, signal })) connection = listed;
+    const reason = initiateObstacle(name, connection);
+    if (reason !== undefined) return { kind: 'impossible', reason };
+    const options = { signal, wait: false, timeoutMs: INITIATE_TIMEOUT_MS };
+    const outcome = await this.#client.initiate({ ike, child }, options);
+    return outcome.kind === 'done' ? { kind: 'started' } : outcome;
   }
 }
 

@@ -28,5 +28,8 @@ export function statusCommand(): Command {
     for (const { key, attempts, reason } of status.repairs) {
       print(`repair     ${key}: ${reason} (tried ${attempts} times)`);
     }
+    for (const { ike, child, attempts, reason } of status.setups) {
+      print(`setup      ${ike}/${child}: ${reason} (initiated ${attempts} times)`);
+    }
   });
 }

@@ -1,8 +1,16 @@
+import type { RandomBytes } from './ports.ts';
+
 export type BackOffOptions = { readonly firstMs: number; readonly maxMs: number };
 
 /** Doubles from `firstMs` to `maxMs`; `attempts` counts failures, from 1. */
 export function backOffMs(attempts: number, { firstMs, maxMs }: BackOffOptions): number {
   return Math.min(maxMs, firstMs * 2 ** Math.min(attempts - 1, 30));
+}
+
+/** From three quarters to five quarters of a delay, so that what failed together is not tried together. */
+export function spreadMs(delayMs: number, random: RandomBytes): number {
+  const [high = 0, low = 0] = random(2);
+  return delayMs * (0.75 + ((high << 8) | low) / 0x1_0000 / 2);
 }
 
 export type FailedEntry = {

@@ -132,11 +132,32 @@ export type ChildSaView = {
   readonly outboundSpi: Spi | undefined;
 };
 
+/** A CHILD_SA, and the connection it belongs to, as charon's configuration names them. */
+export type ChildSaName = { readonly ike: string; readonly child: string };
+
+/** An IKE_SA as charon lists it. */
+export type IkeSaView = {
+  /** It is on its way itself, or one of its CHILD_SAs is: whichever, charon is at it. */
+  readonly isSettingUp: boolean;
+  readonly children: readonly Pick<ChildSaView, 'name' | 'state'>[];
+};
+
+export type InitiateOutcome =
+  /** Under way; a listing tells what becomes of it. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** Charon has nothing by these names that it could initiate. */
+  | { readonly kind: 'impossible'; readonly reason: string };
+
 /** charon's ear: commands over VICI. Calls throw AgentError. */
 export type TunnelControl = {
   /** Must not wait for busy IKE_SAs (`noblock`). */
   readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
   readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
+  /** Those of one connection. Busy ones are left out, as above. */
+  readonly listIkeSas: (ike: string, options?: CallOptions) => Promise<readonly IkeSaView[]>;
+  /** Does not wait until it is up. */
+  readonly initiateChildSa: (name: ChildSaName, options?: CallOptions) => Promise<InitiateOutcome>;
 };
 
 /** `lengthBytes` unpredictable bytes. */

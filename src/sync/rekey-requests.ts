@@ -1,19 +1,14 @@
 import { type Direction, type IpsecProtocol, type SaId, type SaKey, type Spi, saKey } from '../sad/index.ts';
 import { AgentError, type Clock, type Logger } from '../util/index.ts';
-import { Alarm } from './alarm.ts';
-import { type BackOffOptions, backOffMs } from './back-off.ts';
+import type { BackOffOptions } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { ChildSaView, TunnelControl } from './ports.ts';
+import { WantRounds } from './want-rounds.ts';
 
 /** The dataplane lost it, or it has no sequence numbers left. */
 export type RekeyReason = 'lost' | 'sequence-overflow';
 
-type Want = {
-  readonly id: SaId;
-  readonly reason: RekeyReason;
-  readonly attempts: number;
-  readonly notBeforeMs: number;
-};
+type Want = { readonly id: SaId; readonly reason: RekeyReason };
 
 export type RekeyRequestsOptions = {
   readonly tunnels: TunnelControl;
@@ -46,19 +41,17 @@ function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, Ch
  */
 export class RekeyRequests {
   readonly #options: RekeyRequestsOptions;
-  readonly #wants = new Map<SaKey, Want>();
-  readonly #alarm: Alarm;
-  #isAsking = false;
+  readonly #rounds: WantRounds<SaKey, Want>;
   #isFailing = false;
   #asked = 0;
 
   constructor(options: RekeyRequestsOptions) {
     this.#options = options;
-    this.#alarm = new Alarm({ ...options, ring: () => this.#startRound() });
+    this.#rounds = new WantRounds({ ...options, round: (due, signal) => this.#round(due, signal) });
   }
 
   get wanted(): readonly SaKey[] {
-    return [...this.#wants.keys()];
+    return [...this.#rounds.entries.keys()];
   }
 
   /** Rekeys asked for so far. */
@@ -68,62 +61,38 @@ export class RekeyRequests {
 
   want(id: SaId, reason: RekeyReason): void {
     const key = saKey(id);
-    if (this.#wants.has(key)) return;
-    const nowMs = this.#options.clock.now();
-    this.#wants.set(key, { id, reason, attempts: 0, notBeforeMs: nowMs });
-    this.#alarm.setNoLaterThan(nowMs);
+    if (this.#rounds.get(key) === undefined) this.#rounds.set(key, { id, reason });
   }
 
   /** The SA is gone or replaced. */
   drop(key: SaKey): void {
-    this.#wants.delete(key);
+    this.#rounds.delete(key);
   }
 
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
-    for (const [key, { reason }] of this.#wants) {
-      if (reason === 'lost' && !lost.has(key)) this.#wants.delete(key);
+    for (const [key, { want }] of this.#rounds.entries) {
+      if (want.reason === 'lost' && !lost.has(key)) this.#rounds.delete(key);
     }
     for (const id of ids) this.want(id, 'lost');
   }
 
-  #startRound(): void {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
-    this.#options.tasks.spawn(async (signal) => {
-      try {
-        await this.#round(signal);
-      } finally {
-        this.#isAsking = false;
-      }
-      this.#setAlarm();
-    });
-  }
-
-  #setAlarm(): void {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const { notBeforeMs } of this.#wants.values()) dueMs = Math.min(dueMs, notBeforeMs);
-    if (Number.isFinite(dueMs)) this.#alarm.setNoLaterThan(dueMs);
-  }
-
-  async #round(signal: AbortSignal): Promise<void> {
+  async #round(due: readonly (readonly [SaKey, Want])[], signal: AbortSignal): Promise<void> {
     const { tunnels, clock, logger, spacingMs } = this.#options;
-    const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
     const handled = new Set<string>();
+    for (const [key] of due) this.#rounds.tried(key);
     try {
-      const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [key, want] of due) {
-        if (!this.#wants.has(key)) continue;
-        this.#postpone(key, want);
-        const { direction, protocol, spi } = want.id;
-        const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
+      const children = indexChildren(await tunnels.listChildSas({ signal }));
+      for (const [key, { id, reason }] of due) {
+        if (this.#rounds.get(key) === undefined) continue;
+        const child = children.get(childKey(id.direction, id.protocol, id.spi));
         if (child === undefined || child.state !== 'INSTALLED' || handled.has(child.childId)) continue;
         if (handled.size > 0) await clock.sleep(spacingMs, { signal });
         handled.add(child.childId);
         this.#asked += 1;
         logger.info(
-          { sa: key, reason: want.reason, child: child.name, childId: child.childId },
+          { sa: key, reason, child: child.name, childId: child.childId },
           'rekeying an unusable SA',
         );
         await tunnels.rekeyChildSa(child, { signal });
@@ -131,16 +100,8 @@ export class RekeyRequests {
       this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof AgentError) || signal.aborted) throw error;
-      for (const [key, want] of due) this.#postpone(key, want);
       if (!this.#isFailing) logger.warn({ error: error.message }, 'cannot ask charon to rekey, will retry');
       this.#isFailing = true;
     }
-  }
-
-  #postpone(key: SaKey, want: Want): void {
-    if (!this.#wants.has(key)) return;
-    const attempts = want.attempts + 1;
-    const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, this.#options.backOff);
-    this.#wants.set(key, { ...want, attempts, notBeforeMs });
   }
 }

@@ -29,3 +29,11 @@ export const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
 export const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
 export const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
 export const REKEY_SPACING_MS = 50;
+export const INITIATION = {
+  backOff: { firstMs: 1_000, maxMs: 60_000 },
+  limit: { attempts: 16, windowMs: 60_000 },
+  spacingMs: 20,
+  lookAgainMs: 1_000,
+  /** Longer than the requests of one setup are waited for. */
+  refusalMs: 5_000,
+} as const;

@@ -5,19 +5,28 @@ import { BackgroundTasks } from './background-tasks.ts';
 import { compare, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DesiredState } from './desired-state.ts';
+import { InitiateRequests } from './initiate-requests.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
-import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
+import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
-import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type {
+  DesiredSnapshot,
+  Readiness,
+  SetupFailure,
+  SyncAnswer,
+  SyncChange,
+  SyncRequest,
+} from './requests.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
+  INITIATION,
   REKEY_BACK_OFF,
   REKEY_SPACING_MS,
   REPAIR_BACK_OFF,
@@ -39,6 +48,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
+  readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
@@ -52,7 +62,7 @@ export class SyncEngine implements AsyncDisposable {
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
-    const { clock, logger, tunnels, dataplane } = options;
+    const { clock, logger, tunnels, dataplane, random } = options;
     const tasks = this.#tasks;
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
@@ -66,6 +76,11 @@ export class SyncEngine implements AsyncDisposable {
       ...{ tunnels, clock, tasks, logger },
       backOff: REKEY_BACK_OFF,
       spacingMs: REKEY_SPACING_MS,
+    });
+    this.#initiations = new InitiateRequests({
+      ...{ tunnels, clock, random, tasks, logger },
+      ...INITIATION,
+      isEnabled: () => this.#readiness.kind === 'ready',
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
@@ -107,6 +122,7 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys. */
   replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
+    if (charonInstanceId !== this.#charonInstanceId) this.#initiations.clear();
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
     this.#pipeline.startGeneration('charon sent a new snapshot');
@@ -138,6 +154,12 @@ export class SyncEngine implements AsyncDisposable {
   /** Follows what charon has done, in order with requests. */
   change(change: SyncChange): void {
     this.#pipeline.push(change);
+  }
+
+  /** A CHILD_SA is not there that charon wanted: when that may pass, charon is asked to initiate it again. */
+  setupFailed(name: ChildSaName, { isPassing, reason }: SetupFailure): void {
+    if (isPassing) this.#initiations.want(name, reason);
+    else this.#initiations.refuse(name, reason);
   }
 
   /** The dataplane answers, for the first time or again. */
@@ -229,11 +251,13 @@ export class SyncEngine implements AsyncDisposable {
       waitingRequests: this.#pipeline.waitingCount,
       repairs,
       rekeys,
+      setups: this.#initiations.waiting,
       lastCycle: this.#comparisons.last,
       counters: {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
         rekeysAsked: this.#rekeys.asked,
+        initiationsAsked: this.#initiations.asked,
       },
     };
   }
@@ -387,5 +411,6 @@ export class SyncEngine implements AsyncDisposable {
     this.#readiness = readiness;
     this.#options.logger.info({ readiness }, 'readiness changed');
     this.#options.onReadiness?.(readiness);
+    if (readiness.kind === 'ready') this.#initiations.wake();
   }
 }
