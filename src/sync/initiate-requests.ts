@@ -4,7 +4,7 @@ import type { BackgroundTasks } from './background-tasks.ts';
 import { PeerLimit, type PeerLimitOptions } from './peer-limit.ts';
 import type { ChildSaName, RandomBytes, TunnelControl } from './ports.ts';
 import type { WaitingSetup } from './status.ts';
-import { WantRounds } from './want-rounds.ts';
+import { type WaitingWant, WantRounds } from './want-rounds.ts';
 
 type Want = {
   readonly name: ChildSaName;
@@ -118,7 +118,7 @@ export class InitiateRequests {
     for (const [ike, wants] of Map.groupBy(due, ([, { name }]) => name.ike)) {
       if (!this.#options.isEnabled()) return;
       try {
-        await this.#askForPeer(ike, wants, signal);
+        await this.#askForPeer(wants, signal);
         this.#failing.delete(ike);
       } catch (error) {
         if (!(error instanceof AgentError) || signal.aborted) throw error;
@@ -132,39 +132,52 @@ export class InitiateRequests {
     }
   }
 
-  async #askForPeer(ike: string, wants: DueWants, signal: AbortSignal): Promise<void> {
-    const { tunnels, logger, lookAgainMs, isEnabled } = this.#options;
-    const ikeSas = await tunnels.listIkeSas(ike, { signal });
-    const isSettingUp = ikeSas.some((ikeSa) => ikeSa.isSettingUp);
-    const children = ikeSas.flatMap((ikeSa) => ikeSa.children);
+  /** Looks at all of them before it initiates any: charon does not say which CHILD_SA it is busy with. */
+  async #askForPeer(wants: DueWants, signal: AbortSignal): Promise<void> {
+    const ready: string[] = [];
     for (const [key] of wants) {
+      if (await this.#canTry(key, ready.length, signal)) ready.push(key);
+    }
+    for (const key of ready) {
       const want = this.#rounds.get(key);
-      if (want === undefined) continue;
-      if (!isEnabled()) return;
-      // Twice: an IKE_SA that a worker of charon holds is in no listing.
-      const isIkeUnsure = ikeSas.length === 0 && !want.isWithoutIke;
-      const mayTry = !isIkeUnsure && !isSettingUp && this.#isItsTurn(key, ike);
-      if (children.some(({ name, state }) => name === want.name.child && state === 'INSTALLED')) {
-        this.#drop(want.name);
-        logger.info({ ...want.name }, 'the CHILD_SA is set up');
-      } else if (mayTry) {
-        await this.#initiate(key, want, signal);
-      } else {
-        this.#rounds.set(key, { ...want, isWithoutIke: ikeSas.length === 0 });
-        this.#rounds.lookAgain(key, lookAgainMs);
-      }
+      if (want !== undefined && this.#options.isEnabled()) await this.#initiate(key, want, signal);
     }
   }
 
+  /** Whether it is to be initiated; if not, it is put off, or done with. `ready`: others of this round. */
+  async #canTry(key: string, ready: number, signal: AbortSignal): Promise<boolean> {
+    const { tunnels, logger, lookAgainMs } = this.#options;
+    const entry = this.#rounds.entries.get(key);
+    if (entry === undefined) return false;
+    const { name } = entry.want;
+    const isItsTurn = this.#isItsTurn(entry, ready);
+    if (!isItsTurn && entry.attempts === 0) {
+      this.#rounds.lookAgain(key, lookAgainMs);
+      return false;
+    }
+    const ikeSas = await tunnels.listIkeSas(name, { signal });
+    const want = this.#rounds.get(key);
+    if (want === undefined) return false;
+    if (ikeSas.some(({ childStates }) => childStates.includes('INSTALLED'))) {
+      this.#drop(name);
+      logger.info({ ...name }, 'the CHILD_SA is set up');
+      return false;
+    }
+    // Twice: an IKE_SA that a worker of charon holds is in no listing.
+    const isIkeUnsure = ikeSas.length === 0 && !want.isWithoutIke;
+    if (isItsTurn && !isIkeUnsure && !ikeSas.some(({ isSettingUp }) => isSettingUp)) return true;
+    this.#rounds.set(key, { ...want, isWithoutIke: ikeSas.length === 0 });
+    this.#rounds.lookAgain(key, lookAgainMs);
+    return false;
+  }
+
   /** Where more are wanted of one peer than its limit lets through, those tried least come first. */
-  #isItsTurn(key: string, ike: string): boolean {
+  #isItsTurn({ want, attempts }: WaitingWant<Want>, ready: number): boolean {
     const { clock, limit } = this.#options;
-    if (this.#limit.isReached(ike, clock.now())) return false;
-    const { entries } = this.#rounds;
-    const attempts = [...entries.values()]
-      .filter(({ want }) => want.name.ike === ike)
-      .map((entry) => entry.attempts);
-    return attempts.length <= limit.attempts || entries.get(key)?.attempts === Math.min(...attempts);
+    const { ike } = want.name;
+    if (this.#limit.left(ike, clock.now()) <= ready) return false;
+    const ofPeer = [...this.#rounds.entries.values()].filter((other) => other.want.name.ike === ike);
+    return ofPeer.length <= limit.attempts || ofPeer.every((other) => attempts <= other.attempts);
   }
 
   async #initiate(key: string, want: Want, signal: AbortSignal): Promise<void> {

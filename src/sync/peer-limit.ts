@@ -14,9 +14,10 @@ export class PeerLimit {
     this.#options = options;
   }
 
-  isReached(peer: string, nowMs: number): boolean {
-    const startMs = nowMs - this.#options.windowMs;
-    return this.#keep(peer, ({ atMs }) => atMs > startMs) >= this.#options.attempts;
+  /** How many more may be made now. */
+  left(peer: string, nowMs: number): number {
+    const { attempts, windowMs } = this.#options;
+    return attempts - this.#keep(peer, ({ atMs }) => atMs > nowMs - windowMs);
   }
 
   take(peer: string, key: string, nowMs: number): void {
@@ -27,7 +28,7 @@ export class PeerLimit {
     this.#keep(peer, (attempt) => attempt.key !== key);
   }
 
-  /** How many are left. */
+  /** How many it keeps. */
   #keep(peer: string, isKept: (attempt: Attempt) => boolean): number {
     const kept = (this.#attempts.get(peer) ?? []).filter(isKept);
     if (kept.length === 0) this.#attempts.delete(peer);

@@ -135,11 +135,12 @@ export type ChildSaView = {
 /** A CHILD_SA, and the connection it belongs to, as charon's configuration names them. */
 export type ChildSaName = { readonly ike: string; readonly child: string };
 
-/** An IKE_SA as charon lists it. */
+/** An IKE_SA as charon lists it, with regard to one of its CHILD_SAs. */
 export type IkeSaView = {
-  /** It is on its way itself, or one of its CHILD_SAs is: whichever, charon is at it. */
+  /** It is on its way itself, or one of its CHILD_SAs is; which one charon does not say. */
   readonly isSettingUp: boolean;
-  readonly children: readonly Pick<ChildSaView, 'name' | 'state'>[];
+  /** INSTALLED, REKEYED, ... of each that has the name. */
+  readonly childStates: readonly string[];
 };
 
 export type InitiateOutcome =
@@ -154,8 +155,8 @@ export type TunnelControl = {
   /** Must not wait for busy IKE_SAs (`noblock`). */
   readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
   readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
-  /** Those of one connection. Busy ones are left out, as above. */
-  readonly listIkeSas: (ike: string, options?: CallOptions) => Promise<readonly IkeSaView[]>;
+  /** Those of its connection. Busy ones are left out, as above. */
+  readonly listIkeSas: (name: ChildSaName, options?: CallOptions) => Promise<readonly IkeSaView[]>;
   /** Does not wait until it is up. */
   readonly initiateChildSa: (name: ChildSaName, options?: CallOptions) => Promise<InitiateOutcome>;
 };

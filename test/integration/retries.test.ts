@@ -5,12 +5,14 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   assertCarriesPackets,
+  assertSameSas,
   assertSettled,
   CHILD_NAME,
   CommandError,
   diffOf,
   establish,
   eventually,
+  type Gateway,
   type GatewayPair,
   IKE_NAME,
   type InstallStep,
@@ -53,9 +55,17 @@ async function assertComesUp(pair: GatewayPair, count = 1): Promise<void> {
   });
   await assertSettled(pair, count);
   await assertCarriesPackets(pair);
-  await eventually('nothing waits', async () => (await statusOf(pair.gateway)).setups.length === 0, {
-    timeoutMs: 30_000,
-  });
+  await assertNothingWaits([pair.gateway]);
+}
+
+async function assertNothingWaits(gateways: readonly Gateway[]): Promise<void> {
+  for (const gateway of gateways) {
+    await eventually('nothing waits', async () => (await statusOf(gateway)).setups.length === 0, {
+      timeoutMs: 90_000,
+      intervalMs: 200,
+    });
+    assert.deepEqual(await diffOf(gateway), { isInSync: true, entries: [] });
+  }
 }
 
 async function terminate(pair: GatewayPair): Promise<void> {
@@ -157,6 +167,31 @@ test('what failed while no agent was there comes up when there is one', async (t
   });
 });
 
+test('what failed while neither end had an agent comes up, whichever end is the first to have one', async (t) => {
+  await using lab = await Lab.create();
+  const pair = await startPair(lab);
+  for (const [first, second] of [
+    [pair.gateway, pair.other],
+    [pair.other, pair.gateway],
+  ] as const) {
+    await t.test(`first ${first.site.name}`, async () => {
+      await Promise.all([first.killAgent(), second.killAgent()]);
+      await assertInitiateFails(pair, 'ours');
+      await first.restartAgent();
+      await sleep(PATIENCE_MS);
+      await second.restartAgent();
+      await eventually('it is up', async () => (await pair.ours.swanctl.childSas()).length > 0, {
+        timeoutMs: 60_000,
+      });
+      // Both may have initiated at the same time: then there are two, of which both ends know.
+      await assertSameSas(pair.ours, pair.peer);
+      await assertCarriesPackets(pair);
+      await assertNothingWaits([first, second]);
+      await terminate(pair);
+    });
+  }
+});
+
 test('only the one of several CHILD_SAs that was refused is repeated', async () => {
   await using lab = await Lab.create();
   const pair = await startGatewayPair(lab);
@@ -198,9 +233,7 @@ test('IKEv1: setups and rekeyings that were refused are repeated', async (t) => 
         { timeoutMs: 30_000 },
       );
       await assertCarriesPackets(pair);
-      for (const gateway of [pair.gateway, pair.other]) {
-        assert.deepEqual(await diffOf(gateway), { isInSync: true, entries: [] });
-      }
+      await assertNothingWaits([pair.gateway, pair.other]);
       await pair.drills.clear();
       await terminate(pair);
     });

@@ -7,11 +7,18 @@ import type {
 } from '../../src/sync/index.ts';
 import { AgentError } from '../../src/util/index.ts';
 
+/** With the states of its CHILD_SAs by their names. */
+export type FakeIkeSa = {
+  readonly isSettingUp: boolean;
+  readonly states: Readonly<Record<string, string>>;
+};
+
 /** charon's ear: lists what a test says and notes the commands. */
 export class FakeTunnels implements TunnelControl {
   children: readonly ChildSaView[] = [];
   readonly rekeyed: string[] = [];
-  ikeSas: ReadonlyMap<string, readonly IkeSaView[]> = new Map();
+  /** By the name of their connection. */
+  ikeSas: ReadonlyMap<string, readonly FakeIkeSa[]> = new Map();
   readonly initiated: ChildSaName[] = [];
   outcome: InitiateOutcome = { kind: 'started' };
   onInitiate: ((name: ChildSaName) => void) | undefined;
@@ -30,11 +37,14 @@ export class FakeTunnels implements TunnelControl {
     this.rekeyed.push(childId);
   };
 
-  readonly listIkeSas = async (ike: string): Promise<readonly IkeSaView[]> => {
+  readonly listIkeSas = async ({ ike, child }: ChildSaName): Promise<readonly IkeSaView[]> => {
     if (this.isDown || this.failing.has(ike))
       throw new AgentError('no VICI', { code: 'unavailable', retryable: true });
     this.listings += 1;
-    return this.ikeSas.get(ike) ?? [];
+    return (this.ikeSas.get(ike) ?? []).map(({ isSettingUp, states }) => {
+      const state = states[child];
+      return { isSettingUp, childStates: state === undefined ? [] : [state] };
+    });
   };
 
   readonly initiateChildSa = async (name: ChildSaName): Promise<InitiateOutcome> => {
