@@ -400,3 +400,19 @@ chunk_t message_del_policy(uint64_t seq, policy_user_t *user)
 	write_policy(&w, user);
 	return writer_finish(&w);
 }
+
+/*
+ * Described in header.
+ */
+chunk_t message_setup_failed(const char *ike, const char *child,
+							 feed_code_t code, const char *reason)
+{
+	writer_t w;
+
+	writer_init(&w, MSG_SETUP_FAILED);
+	writer_text(&w, TAG_IKE_NAME, ike);
+	writer_text(&w, TAG_CHILD_NAME, child);
+	writer_u16(&w, TAG_CODE, code);
+	writer_text(&w, TAG_REASON, reason);
+	return writer_finish(&w);
+}

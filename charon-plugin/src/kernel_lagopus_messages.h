@@ -94,4 +94,13 @@ chunk_t message_add_policy(policy_user_t *user, announce_t announce);
  */
 chunk_t message_del_policy(uint64_t seq, policy_user_t *user);
 
+/**
+ * SETUP_FAILED.
+ *
+ * @param ike			name of the IKE_SA
+ * @param child			name of the CHILD_SA
+ */
+chunk_t message_setup_failed(const char *ike, const char *child,
+							 feed_code_t code, const char *reason);
+
 #endif /** KERNEL_LAGOPUS_MESSAGES_H_ @}*/

@@ -146,7 +146,7 @@ function statusReport(
   links: Readonly<Record<'plugin' | 'vici' | 'dataplane', LinkStatus>>,
 ): StatusReport {
   const status = engine.status();
-  const { added, updated, deleted, failed, unknown, operations, cycles } = status.counters;
+  const { added, updated, deleted, failed, unknown, operations, cycles, initiationsAsked } = status.counters;
   return {
     version,
     // What the dataplane refuses stays in `repairs` and keeps nobody waiting.
@@ -163,6 +163,7 @@ function statusReport(
     pending: status.waitingRequests + status.repairs.length + status.rekeys.length,
     repairs: status.repairs,
     withheld: status.withheld,
-    totals: { added, updated, deleted, failed, unknown, operations, cycles },
+    setups: status.setups,
+    totals: { added, updated, deleted, failed, unknown, operations, cycles, initiations: initiationsAsked },
   };
 }

@@ -9,7 +9,7 @@ import { feedEvent, feedUsage } from './usage-feed.ts';
 export type CharonLinkOptions = {
   readonly socketPath: string;
   readonly server: string;
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'readiness'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed' | 'readiness'>;
   readonly probe: () => Promise<void>;
   readonly status: LinkStatus;
   readonly clock: Clock;

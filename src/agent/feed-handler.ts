@@ -1,4 +1,11 @@
-import type { FeedChange, FeedHandler, FeedRequest, FeedSnapshot, RequestResult } from '../keyfeed/index.ts';
+import type {
+  FeedChange,
+  FeedHandler,
+  FeedRequest,
+  FeedSnapshot,
+  RequestResult,
+  SetupFailed,
+} from '../keyfeed/index.ts';
 import {
   formatAlgorithms,
   type IpAddress,
@@ -11,7 +18,7 @@ import { AgentError, assertNever, errorMessage, type Logger } from '../util/inde
 import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
 
 export type FeedHandlerOptions = {
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed'>;
   readonly charonInstanceId: string;
   /** On the clock's scale; undefined when charon does not tell. */
   readonly charonStartedMs: number | undefined;
@@ -115,6 +122,10 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
         return;
       }
       engine.change(translated);
+    },
+
+    onSetupFailed({ ike, child, code, reason }: SetupFailed): void {
+      engine.setupFailed({ ike, child }, { isPassing: code !== 'refused', reason });
     },
 
     onRequest(request: FeedRequest): RequestResult | Promise<RequestResult> {

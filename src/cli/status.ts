@@ -35,5 +35,8 @@ export function statusCommand(): Command {
     if (braked.length > 0) {
       print(`held       ${braked.length} deletions, until two VICI listings lack these SAs too`);
     }
+    for (const { ike, child, attempts, reason } of status.setups) {
+      print(`setup      ${ike}/${child}: ${reason} (initiated ${attempts} times)`);
+    }
   });
 }

@@ -51,6 +51,10 @@ export function encodePluginMessage(message: PluginMessage): Uint8Array {
     case 'probe':
       to.put(attribute.AWAITED, true);
       break;
+    case 'setup-failed':
+      to.put(attribute.IKE_NAME, message.ike).put(attribute.CHILD_NAME, message.child);
+      to.put(attribute.CODE, message.code).put(attribute.REASON, message.reason);
+      break;
     case 'snapshot-begin':
     case 'flush-sas':
     case 'flush-policies':

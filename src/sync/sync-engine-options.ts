@@ -30,11 +30,23 @@ export type SyncEngineOptions = {
 
 export const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
 export const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
-export const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
-export const REKEY_SPACING_MS = 50;
+export const REKEYING = {
+  backOff: { firstMs: 5_000, maxMs: 60_000 },
+  busyBackOff: { firstMs: 500, maxMs: 60_000 },
+  /** The half of charon's threads that its plugin lets wait for an agent; the rest is the peers'. */
+  slots: { count: 8, patienceMs: 1_000 },
+} as const;
 export const BRAKE: Brake = { maxShare: 0.5, allowance: 10 };
 export const WITNESS_BACK_OFF = { firstMs: 2_000, maxMs: 60_000 } as const;
 export const WITNESS_SPACING_MS = 1_000;
 /** Pauses are shortened by up to that part of them. */
 export const BACK_OFF_SPREAD = 0.5;
 export const INTERVAL_SPREAD = 0.1;
+export const INITIATION = {
+  backOff: { firstMs: 1_000, maxMs: 60_000 },
+  limit: { attempts: 16, windowMs: 60_000 },
+  spacingMs: 20,
+  lookAgainMs: 1_000,
+  /** Longer than the requests of one setup are waited for. */
+  refusalMs: 5_000,
+} as const;

@@ -6,25 +6,33 @@ import { compare, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import { DesiredState } from './desired-state.ts';
+import { InitiateRequests } from './initiate-requests.ts';
 import { type Jitter, jitter } from './jitter.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
-import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
+import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
-import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type {
+  DesiredSnapshot,
+  Readiness,
+  SetupFailure,
+  SyncAnswer,
+  SyncChange,
+  SyncRequest,
+} from './requests.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
   BACK_OFF_SPREAD,
   BRAKE,
+  INITIATION,
   INTERVAL_SPREAD,
-  REKEY_BACK_OFF,
-  REKEY_SPACING_MS,
+  REKEYING,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
   WITNESS_BACK_OFF,
@@ -48,6 +56,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
+  readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
@@ -84,9 +93,13 @@ export class SyncEngine implements AsyncDisposable {
     });
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
-      // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once. Spacing spreads them.
-      backOff: REKEY_BACK_OFF,
-      spacingMs: REKEY_SPACING_MS,
+      // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once.
+      ...REKEYING,
+    });
+    this.#initiations = new InitiateRequests({
+      ...{ tunnels, clock, tasks, logger, jitter: this.#jitter },
+      ...INITIATION,
+      isEnabled: () => this.#readiness.kind === 'ready',
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
@@ -132,6 +145,7 @@ export class SyncEngine implements AsyncDisposable {
    * @param charonStartedMs on the clock's scale; undefined when charon does not tell
    */
   replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string, charonStartedMs?: number): void {
+    if (charonInstanceId !== this.#charonInstanceId) this.#initiations.clear();
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
     this.#pipeline.startGeneration('charon sent a new snapshot');
@@ -166,6 +180,12 @@ export class SyncEngine implements AsyncDisposable {
   change(change: SyncChange): void {
     this.#deletions.onChange(change, this.#desired.sas.keys());
     this.#pipeline.push(change);
+  }
+
+  /** A CHILD_SA is not there that charon wanted: when that may pass, charon is asked to initiate it again. */
+  setupFailed(name: ChildSaName, { isPassing, reason }: SetupFailure): void {
+    if (isPassing) this.#initiations.want(name, reason);
+    else this.#initiations.refuse(name, reason);
   }
 
   /** The dataplane answers, for the first time or again. */
@@ -261,11 +281,13 @@ export class SyncEngine implements AsyncDisposable {
       repairs,
       rekeys,
       withheld: { foreign: [...foreign], braked: [...braked] },
+      setups: this.#initiations.waiting,
       lastCycle: this.#comparisons.last,
       counters: {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
         rekeysAsked: this.#rekeys.asked,
+        initiationsAsked: this.#initiations.asked,
       },
     };
   }
@@ -422,5 +444,6 @@ export class SyncEngine implements AsyncDisposable {
     this.#readiness = readiness;
     this.#options.logger.info({ readiness }, 'readiness changed');
     this.#options.onReadiness?.(readiness);
+    if (readiness.kind === 'ready') this.#initiations.wake();
   }
 }

@@ -29,6 +29,7 @@ test('takes the deletion of an SA that could not be expressed for what it is: no
       replaceDesired: () => assert.fail('no snapshot'),
       handle: () => assert.fail('no request'),
       change: (change) => changes.push(change),
+      setupFailed: () => assert.fail('no failure'),
     },
     charonInstanceId: '00'.repeat(16),
     charonStartedMs: undefined,
