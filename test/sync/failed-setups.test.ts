@@ -4,8 +4,8 @@ import { EMPTY, INSTANCE, SyncLab, type TestAgent } from '../support/sync-lab.ts
 
 const NET = { ike: 'gw', child: 'net' };
 const PASSING = { isPassing: true, reason: 'capacity: full' };
-/** Longer than any delay before the first initiation. */
-const FIRST_DELAY_MS = 2_000;
+/** Longer than the delay before the first initiation, shorter than to the second one. */
+const FIRST_DELAY_MS = 1_300;
 
 /** An engine whose charon has an IKE_SA without CHILD_SAs. */
 async function startAgent(lab: SyncLab): Promise<TestAgent> {
