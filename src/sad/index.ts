@@ -39,6 +39,7 @@ export {
   type SecurityAssociation,
   type Spi,
   saKey,
+  spiOfKey,
   toReqId,
   toSpi,
   type UdpEncapsulation,

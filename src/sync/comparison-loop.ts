@@ -2,6 +2,7 @@ import { AgentError, type Clock, errorMessage, type Logger } from '../util/index
 import { Alarm } from './alarm.ts';
 import { type BackOffOptions, backOffMs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
+import { emptyTotals } from './plan-run.ts';
 import type { CallOptions } from './ports.ts';
 import type { CycleSummary } from './status.ts';
 
@@ -22,6 +23,8 @@ export type ComparisonLoopOptions = {
   readonly onFailure: (reason: string) => void;
 };
 
+const SUMMARY_FIELDS = ['added', 'updated', 'deleted', 'failed', 'unknown'] as const;
+
 /** Runs one cycle at a time; whatever is wanted during one makes one more. */
 export class ComparisonLoop {
   readonly #options: ComparisonLoopOptions;
@@ -31,7 +34,9 @@ export class ComparisonLoop {
   #failures = 0;
   #auditors: PromiseWithResolvers<CycleSummary>[] = [];
   #last: CycleSummary | undefined;
+  #lastDurationMs = 0;
   #cycles = 0;
+  readonly #sums = emptyTotals();
 
   constructor(options: ComparisonLoopOptions) {
     this.#options = options;
@@ -42,8 +47,23 @@ export class ComparisonLoop {
     return this.#last;
   }
 
+  /** How long the last one took, its repair included. */
+  get lastDurationMs(): number {
+    return this.#lastDurationMs;
+  }
+
   get cycles(): number {
     return this.#cycles;
+  }
+
+  /** All summaries, summed up. */
+  get sums(): CycleSummary {
+    return this.#sums;
+  }
+
+  /** When the next one is due, on the clock's scale; infinite when none is. */
+  get nextMs(): number {
+    return this.#isWanted || this.#isRunning ? this.#options.clock.now() : this.#alarm.dueMs;
   }
 
   /** Runs a cycle now, or as soon as it can. */
@@ -95,6 +115,7 @@ export class ComparisonLoop {
     const { clock, logger, backOff, intervalMs, cycle, onFailure } = this.#options;
     this.#isWanted = false;
     const auditors = this.#takeAuditors();
+    const startMs = clock.now();
     try {
       const summary = await cycle(signal);
       if (summary === undefined) {
@@ -104,6 +125,8 @@ export class ComparisonLoop {
       }
       this.#cycles += 1;
       this.#last = summary;
+      this.#lastDurationMs = clock.now() - startMs;
+      for (const name of SUMMARY_FIELDS) this.#sums[name] += summary[name];
       this.#failures = 0;
       for (const auditor of auditors) auditor.resolve(summary);
       const isQuiet = Object.values(summary).every((count) => count === 0);

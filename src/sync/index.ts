@@ -4,6 +4,8 @@
  * From: requests and snapshots of the key feed. To: a DataplanePort, a TunnelControl.
  * Invariants: docs/design/sync.md.
  */
+
+export type { DryRun } from './dry-run.ts';
 export type {
   ApplyOptions,
   ApplyOutcome,
@@ -21,6 +23,8 @@ export type {
   UsageListing,
 } from './ports.ts';
 export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+export { type JournalEntry, SaJournal, type SaTransition } from './sa-journal.ts';
+export { hasSpi, type PendingWork, type SaStory, tellStories } from './sa-story.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';
 export { SyncEngine } from './sync-engine.ts';
 export type { SyncEngineOptions } from './sync-engine-options.ts';

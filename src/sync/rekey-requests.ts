@@ -8,7 +8,8 @@ import type { ChildSaView, TunnelControl } from './ports.ts';
 /** The dataplane lost it, or it has no sequence numbers left. */
 export type RekeyReason = 'lost' | 'sequence-overflow';
 
-type Want = {
+/** A rekey that is wanted, not before a time on the clock. */
+export type RekeyWant = {
   readonly id: SaId;
   readonly reason: RekeyReason;
   readonly attempts: number;
@@ -23,6 +24,8 @@ export type RekeyRequestsOptions = {
   readonly backOff: BackOffOptions;
   /** Between two rekeys of any CHILD_SAs. */
   readonly spacingMs: number;
+  /** A rekey is being asked for. */
+  readonly onAsked: (key: SaKey, child: ChildSaView) => void;
 };
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
@@ -46,7 +49,7 @@ function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, Ch
  */
 export class RekeyRequests {
   readonly #options: RekeyRequestsOptions;
-  readonly #wants = new Map<SaKey, Want>();
+  readonly #wants = new Map<SaKey, RekeyWant>();
   readonly #alarm: Alarm;
   #isAsking = false;
   #isFailing = false;
@@ -59,6 +62,11 @@ export class RekeyRequests {
 
   get wanted(): readonly SaKey[] {
     return [...this.#wants.keys()];
+  }
+
+  /** What is wanted of one SA. */
+  get(key: SaKey): RekeyWant | undefined {
+    return this.#wants.get(key);
   }
 
   /** Rekeys asked for so far. */
@@ -108,7 +116,7 @@ export class RekeyRequests {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { tunnels, clock, logger, spacingMs } = this.#options;
+    const { tunnels, clock, logger, spacingMs, onAsked } = this.#options;
     const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
     const handled = new Set<string>();
     try {
@@ -122,6 +130,7 @@ export class RekeyRequests {
         if (handled.size > 0) await clock.sleep(spacingMs, { signal });
         handled.add(child.childId);
         this.#asked += 1;
+        onAsked(key, child);
         logger.info(
           { sa: key, reason: want.reason, child: child.name, childId: child.childId },
           'rekeying an unusable SA',
@@ -137,7 +146,7 @@ export class RekeyRequests {
     }
   }
 
-  #postpone(key: SaKey, want: Want): void {
+  #postpone(key: SaKey, want: RekeyWant): void {
     if (!this.#wants.has(key)) return;
     const attempts = want.attempts + 1;
     const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, this.#options.backOff);

@@ -54,5 +54,11 @@ export type SyncStatus = {
   /** SAs the dataplane lost, whose CHILD_SAs charon is asked to rekey. */
   readonly rekeys: readonly SaKey[];
   readonly lastCycle: CycleSummary | undefined;
+  /** How long it took, its repair included. */
+  readonly lastCycleMs: number;
+  /** Infinite when no comparison is due. */
+  readonly nextCycleInMs: number;
+  /** What all comparisons did. */
+  readonly cycleSums: CycleSummary;
   readonly counters: SyncCounters;
 };

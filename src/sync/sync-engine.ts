@@ -1,10 +1,12 @@
-import { type SaKey, type SecurityAssociation, type SecurityPolicy, saKey } from '../sad/index.ts';
+import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, saKey } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { compare, type Listings, toSyncDiff } from './comparison.ts';
+import { type Comparison, compare, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DesiredState } from './desired-state.ts';
+import { type DryRun, toDryRun } from './dry-run.ts';
+import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
@@ -12,8 +14,10 @@ import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
-import { planRepair } from './repair.ts';
+import { planRepair, type RepairPlan } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import { SaJournal } from './sa-journal.ts';
+import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
@@ -36,6 +40,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
   readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
+  readonly #journal: SaJournal;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
@@ -54,6 +59,7 @@ export class SyncEngine implements AsyncDisposable {
     this.#options = options;
     const { clock, logger, tunnels, dataplane } = options;
     const tasks = this.#tasks;
+    this.#journal = new SaJournal({ clock });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
       backOff: REPAIR_BACK_OFF,
@@ -66,11 +72,13 @@ export class SyncEngine implements AsyncDisposable {
       ...{ tunnels, clock, tasks, logger },
       backOff: REKEY_BACK_OFF,
       spacingMs: REKEY_SPACING_MS,
+      onAsked: (key, child) => this.#journal.note(key, 'rekey-asked', `${child.name}{${child.childId}}`),
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
       desired: this.#desired,
       backOffs: this.#backOffs,
+      journal: this.#journal,
       applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
@@ -111,6 +119,7 @@ export class SyncEngine implements AsyncDisposable {
     this.#snapshots += 1;
     this.#pipeline.startGeneration('charon sent a new snapshot');
     this.#desired.replace(snapshot);
+    noteSnapshot(this.#journal, this.#desired.sas);
     this.#lastKnown.keepOnly(this.#desired.sas);
     for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
     this.#isCompared = false;
@@ -159,6 +168,7 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Notes what the dataplane tells of its SAs; other events are the key feed's. */
   dataplaneEvent(event: DataplaneEvent): void {
+    noteEvent(this.#journal, event);
     if (event.kind === 'gap') this.#comparisons.want();
     if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
       this.#rekeys.want(event.id, 'sequence-overflow');
@@ -183,7 +193,47 @@ export class SyncEngine implements AsyncDisposable {
    *
    * @throws AgentError when there is no snapshot yet, or the dataplane cannot be listed
    */
-  async diff({ signal }: CallOptions = {}): Promise<SyncDiff> {
+  async diff(options?: CallOptions): Promise<SyncDiff> {
+    return toSyncDiff(await this.#compareOnly(options));
+  }
+
+  /**
+   * The same, with what a repair would do about it now.
+   *
+   * @throws AgentError as `diff`
+   */
+  async plan(options?: CallOptions): Promise<DryRun> {
+    const comparison = await this.#compareOnly(options);
+    if (this.#link.kind === 'down') {
+      throw new AgentError(`cannot plan: ${this.#obstacle()}`, { code: 'unavailable', retryable: true });
+    }
+    return toDryRun({
+      nowMs: this.#options.clock.now(),
+      comparison,
+      repair: this.#planRepair(comparison, this.#link.capabilities),
+      failed: this.#backOffs.entries,
+      wantOf: (id) => this.#rekeys.get(saKey(id)),
+      expired: this.#expired,
+    });
+  }
+
+  /** What is known here of every SA with this SPI, without a question to anybody. */
+  explain(spi: Spi): readonly SaStory[] {
+    return tellStories(
+      {
+        nowMs: this.#options.clock.now(),
+        desired: this.#desired.sas,
+        pending: [...this.#pipeline.pending()],
+        backOffs: this.#backOffs,
+        rekeys: this.#rekeys,
+        expired: this.#expired,
+        journal: this.#journal,
+      },
+      hasSpi(spi),
+    );
+  }
+
+  async #compareOnly({ signal }: CallOptions = {}): Promise<Comparison> {
     if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
       throw new AgentError(`cannot compare: ${this.#obstacle()}`, {
         code: 'unavailable',
@@ -193,11 +243,7 @@ export class SyncEngine implements AsyncDisposable {
     const { dataplane, random } = this.#options;
     const ignored = this.#pipeline.startTouchLog();
     try {
-      const { sas, policies } = await compare({
-        ...{ dataplane, random, signal, ignored },
-        desired: this.#desired,
-      });
-      return toSyncDiff({ sas, policies });
+      return await compare({ ...{ dataplane, random, signal, ignored }, desired: this.#desired });
     } finally {
       this.#pipeline.endTouchLog(ignored);
     }
@@ -230,6 +276,9 @@ export class SyncEngine implements AsyncDisposable {
       repairs,
       rekeys,
       lastCycle: this.#comparisons.last,
+      lastCycleMs: this.#comparisons.lastDurationMs,
+      nextCycleInMs: this.#comparisons.nextMs - this.#options.clock.now(),
+      cycleSums: this.#comparisons.sums,
       counters: {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
@@ -313,11 +362,11 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Compares once and repairs what differs; ends early when the ground it stands on changes. */
   async #cycle(signal: AbortSignal): Promise<CycleSummary | undefined> {
-    const { dataplane, random, clock } = this.#options;
+    const { dataplane, random } = this.#options;
     const link = this.#link;
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
-    const { bootId, takesReplayState } = link.capabilities;
+    const { bootId } = link.capabilities;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     const touched = this.#pipeline.startTouchLog();
     try {
@@ -335,13 +384,8 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
-      const repair = planRepair({
-        ...{ comparison, takesReplayState },
-        lastKnown: this.#lastKnown,
-        expired: this.#expired,
-        order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
-        isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
-      });
+      noteComparison(this.#journal, comparison, this.#desired.sas);
+      const repair = this.#planRepair(comparison, link.capabilities);
       this.#backOffs.keepOnly(repair.keys);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
@@ -352,6 +396,17 @@ export class SyncEngine implements AsyncDisposable {
     } finally {
       this.#pipeline.endTouchLog(touched);
     }
+  }
+
+  #planRepair(comparison: Comparison, capabilities: DataplaneCapabilities): RepairPlan {
+    const { bootId, takesReplayState } = capabilities;
+    return planRepair({
+      ...{ comparison, takesReplayState },
+      lastKnown: this.#lastKnown,
+      expired: this.#expired,
+      order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
+      isWaiting: (key) => this.#backOffs.isWaiting(key, this.#options.clock.now()),
+    });
   }
 
   #settleUnknown(listings: Listings): void {
