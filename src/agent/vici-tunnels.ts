@@ -2,9 +2,10 @@ import { type Spi, toSpi } from '../sad/index.ts';
 import type { CallOptions, ChildSaView, TunnelControl } from '../sync/index.ts';
 import { AgentError } from '../util/index.ts';
 import type { ChildSaSummary, ViciClient } from '../vici/index.ts';
+import type { CharonListing } from './charon-audit.ts';
 
 /** charon prints 0 for an SPI it does not have yet. */
-function toOptionalSpi(spi: number | undefined): Spi | undefined {
+export function toOptionalSpi(spi: number | undefined): Spi | undefined {
   return spi === undefined || spi === 0 ? undefined : toSpi(spi);
 }
 
@@ -33,17 +34,32 @@ export class ViciTunnels implements TunnelControl {
     this.#client = client;
   }
 
-  async listChildSas({ signal }: CallOptions = {}): Promise<readonly ChildSaView[]> {
-    const children: ChildSaView[] = [];
-    for await (const ike of this.#client.listSaSummaries({ noblock: true, signal })) {
-      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
-    }
-    return children;
+  async listChildSas(options?: CallOptions): Promise<readonly ChildSaView[]> {
+    return (await this.#list(options)).children;
+  }
+
+  /** The same, and whether charon counts as many IKE_SAs. */
+  async listing(options: CallOptions = {}): Promise<CharonListing> {
+    const before = await this.#client.stats(options);
+    const { children, ikeIds } = await this.#list(options);
+    const after = await this.#client.stats(options);
+    const count = Math.max(before.ikeSas.total, after.ikeSas.total);
+    return { children, isComplete: ikeIds.size >= count };
   }
 
   async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
     const outcome = await this.#client.rekey(toFilter(child), { signal });
     if (outcome.kind === 'failed') throw refused(child, outcome.reason);
+  }
+
+  async #list({ signal }: CallOptions = {}): Promise<{ children: ChildSaView[]; ikeIds: Set<number> }> {
+    const children: ChildSaView[] = [];
+    const ikeIds = new Set<number>();
+    for await (const ike of this.#client.listSaSummaries({ noblock: true, signal })) {
+      ikeIds.add(ike.uniqueId);
+      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
+    }
+    return { children, ikeIds };
   }
 }
 
