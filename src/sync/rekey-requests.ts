@@ -24,7 +24,7 @@ export type RekeyRequestsOptions = {
   readonly backOff: BackOffOptions;
   /** Between two rekeys of any CHILD_SAs. */
   readonly spacingMs: number;
-  /** A rekey is being asked for. */
+  /** A rekey is being asked for, of the CHILD_SA of this SA. */
   readonly onAsked: (key: SaKey, child: ChildSaView) => void;
 };
 
@@ -126,11 +126,12 @@ export class RekeyRequests {
         this.#postpone(key, want);
         const { direction, protocol, spi } = want.id;
         const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        if (child === undefined || child.state !== 'INSTALLED' || handled.has(child.childId)) continue;
+        if (child === undefined || child.state !== 'INSTALLED') continue;
+        onAsked(key, child);
+        if (handled.has(child.childId)) continue;
         if (handled.size > 0) await clock.sleep(spacingMs, { signal });
         handled.add(child.childId);
         this.#asked += 1;
-        onAsked(key, child);
         logger.info(
           { sa: key, reason: want.reason, child: child.name, childId: child.childId },
           'rekeying an unusable SA',
