@@ -30,8 +30,8 @@ export type CharonObserverOptions = {
   readonly clock: Clock;
 };
 
-/** What a listing showed, by `observedKey`. */
-type Observation = Listing & { readonly sas: ReadonlyMap<string, ObservedSa> };
+/** Enough for two complete ones with busy moments between; what is older is no evidence any more. */
+const LISTINGS_KEPT = 2 * LISTINGS_FOR_ABSENCE;
 
 /**
  * Lists a stock charon's SAs again and again: after its events, after a gap in them, and at an
@@ -40,8 +40,9 @@ type Observation = Listing & { readonly sas: ReadonlyMap<string, ObservedSa> };
 export class CharonObserver {
   readonly journal: SaJournal;
   readonly #options: CharonObserverOptions;
-  /** The newest last; as many as are needed for `LISTINGS_FOR_ABSENCE` complete ones. */
-  #observations: readonly Observation[] = [];
+  /** The newest last. */
+  #listings: readonly Listing[] = [];
+  #sas: ReadonlyMap<string, ObservedSa> = new Map();
   #childIds: readonly number[] = [];
   #looking: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
@@ -54,19 +55,19 @@ export class CharonObserver {
     this.journal = new SaJournal({ clock: options.clock });
   }
 
-  /** The last listing's, complete or not. */
+  /** The last listing's by `observedKey`, complete or not. */
   get sas(): ReadonlyMap<string, ObservedSa> {
-    return this.#observations.at(-1)?.sas ?? new Map();
+    return this.#sas;
   }
 
   /** Undefined before the first one. */
   get isLastComplete(): boolean | undefined {
-    return this.#observations.at(-1)?.isComplete;
+    return this.#listings.at(-1)?.isComplete;
   }
 
   /** In how many complete listings in a row an SA is absent that exists since `sinceMs` on the clock. */
   absences(key: string, sinceMs: number): number {
-    return countAbsences(this.#observations, key, sinceMs);
+    return countAbsences(this.#listings, key, sinceMs);
   }
 
   report(): AuditReport {
@@ -162,16 +163,11 @@ export class CharonObserver {
       this.#completeListings += 1;
       this.#lastCompleteMs = clock.now();
     } else this.#incompleteListings += 1;
-    this.#keep({ askedMs, isComplete, sas, has: (key) => sas.has(key) });
+    this.#sas = sas;
+    const keys = new Set(sas.keys());
+    const listing: Listing = { askedMs, isComplete, has: (key) => keys.has(key) };
+    this.#listings = [...this.#listings, listing].slice(-LISTINGS_KEPT);
     this.#note(sas);
-  }
-
-  #keep(observation: Observation): void {
-    const all = [...this.#observations, observation];
-    const complete = all.filter(({ isComplete }) => isComplete);
-    const oldest = complete.at(-LISTINGS_FOR_ABSENCE);
-    // Incomplete ones are of use only between complete ones; a charon that is always busy has many.
-    this.#observations = all.slice(oldest === undefined ? -LISTINGS_FOR_ABSENCE : all.indexOf(oldest));
   }
 
   #note(sas: ReadonlyMap<string, ObservedSa>): void {

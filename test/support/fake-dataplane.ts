@@ -46,7 +46,14 @@ export type Failure =
 
 export type OperationKind = keyof Operation;
 
-type HeldSa = { sa: Sa; ownerId: string; charonInstanceId: Buffer; counters: SaCounters; highest: bigint };
+type HeldSa = {
+  sa: Sa;
+  ownerId: string;
+  charonInstanceId: Buffer;
+  counters: SaCounters;
+  highest: bigint;
+  addedMs: number;
+};
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
 const KINDS = ['addSa', 'updateSa', 'deleteSa', 'putPolicy', 'deletePolicy', 'reserveSpi'] as const;
@@ -337,7 +344,8 @@ export class FakeDataplane implements AsyncDisposable {
       }
       const highest = sa.replayState?.highestSequence ?? 0n;
       const counters = SaCounters.create();
-      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest });
+      const addedMs = performance.now();
+      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest, addedMs });
       return ok(present !== undefined);
     }
     if (operation.updateSa !== undefined) {
@@ -386,6 +394,7 @@ export class FakeDataplane implements AsyncDisposable {
           keyFingerprint:
             fingerprintNonce.length === 0 ? Buffer.alloc(0) : fingerprint(fingerprintNonce, held.sa),
           counters: held.counters,
+          ageMs: BigInt(Math.ceil(performance.now() - held.addedMs)),
           nextSequence: held.sa.initialSequence + 1n,
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),
