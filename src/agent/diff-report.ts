@@ -15,5 +15,5 @@ function toEntries(what: string, side: Side): DiffEntry[] {
 
 export function toDiffReport(diff: SyncDiff): DiffReport {
   const entries = [...toEntries('SA', diff.sas), ...toEntries('policy', diff.policies)];
-  return { isInSync: entries.length === 0, entries, notes: [] };
+  return { isInSync: entries.length === 0, entries };
 }

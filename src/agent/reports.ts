@@ -129,8 +129,8 @@ export type DiffEntry = {
 export type DiffReport = {
   readonly isInSync: boolean;
   readonly entries: readonly DiffEntry[];
-  /** What could not be compared, and why. */
-  readonly notes: readonly string[];
+  /** What could not be compared, and why; absent when there is nothing. */
+  readonly notes?: readonly string[];
 };
 
 /** What `ipsec-agent diff --plan` shows: what would be done now, and what not. */

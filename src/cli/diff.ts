@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { askAgent, type DiffReport, type PlanReport } from '../agent/index.ts';
 import { type AskOptions, print, printJson, withAskOptions } from './options.ts';
 
-function printDiff({ entries, notes }: DiffReport): void {
+function printDiff({ entries, notes = [] }: DiffReport): void {
   for (const entry of entries) {
     const fields = entry.fields.length === 0 ? '' : ` (${entry.fields.join(', ')})`;
     print(`${entry.kind} ${entry.what}${fields}`);

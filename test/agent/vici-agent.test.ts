@@ -163,7 +163,7 @@ test('counts nothing as gone that an incomplete listing lacks, and wants two com
   await lab.fill();
   lab.ikeSas = 1;
   for (let round = 0; round < 3; round += 1) {
-    const { entries, notes } = await lab.plan();
+    const { entries, notes = [] } = await lab.plan();
     assert.deepEqual(entries, []);
     assert.match(notes.join('\n'), /not complete/);
   }
