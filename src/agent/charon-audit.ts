@@ -1,4 +1,4 @@
-import { formatSpi, type SaId } from '../sad/index.ts';
+import { type Direction, formatSpi, type IpsecProtocol, type SaId, toSpi } from '../sad/index.ts';
 import type { ChildSaView } from '../sync/index.ts';
 import type { Clock, Logger } from '../util/index.ts';
 import type { AuditReport } from './reports.ts';
@@ -15,6 +15,8 @@ export type ToldSas = { readonly before: readonly SaId[]; readonly after: readon
 
 type FindingKind = AuditReport['findings'][number]['kind'];
 
+type Seen = { readonly code: number; readonly childSa: string | undefined };
+
 type Suspect = {
   readonly sa: string;
   readonly childSa: string | undefined;
@@ -27,13 +29,25 @@ const MESSAGES: Readonly<Record<FindingKind, string>> = {
   unlisted: 'the plugin has an SA that charon does not list; it is left alone, and ends with its lifetime',
 };
 
-/** A listing names no addresses: two outbound SAs of one SPI, to two peers, count as one here. */
-function listedName({ direction, protocol, spi }: Pick<SaId, 'direction' | 'protocol' | 'spi'>): string {
-  return `${direction} ${protocol} ${formatSpi(spi)}`;
+type ListedId = Pick<SaId, 'direction' | 'protocol' | 'spi'>;
+
+/**
+ * Direction, protocol and SPI as one number: there are many, often. A listing names no addresses, so
+ * that two outbound SAs of one SPI, to two peers, count as one here.
+ */
+function codeOf(direction: Direction, protocol: IpsecProtocol, spi: number): number {
+  return spi * 4 + (direction === 'outbound' ? 2 : 0) + (protocol === 'ah' ? 1 : 0);
 }
 
-function namesOf(ids: readonly SaId[]): ReadonlySet<string> {
-  return new Set(ids.map(listedName));
+function codesOf(ids: readonly ListedId[]): ReadonlySet<number> {
+  const codes = new Set<number>();
+  for (const { direction, protocol, spi } of ids) codes.add(codeOf(direction, protocol, spi));
+  return codes;
+}
+
+function describeCode(code: number): string {
+  const spi = toSpi(Math.floor(code / 4));
+  return `${code & 2 ? 'outbound' : 'inbound'} ${code & 1 ? 'ah' : 'esp'} ${formatSpi(spi)}`;
 }
 
 /**
@@ -47,7 +61,7 @@ function namesOf(ids: readonly SaId[]): ReadonlySet<string> {
 export class CharonAudit {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #logger: Logger;
-  readonly #suspects: Readonly<Record<FindingKind, Map<string, Suspect>>> = {
+  readonly #suspects: Readonly<Record<FindingKind, Map<number, Suspect>>> = {
     untold: new Map(),
     unlisted: new Map(),
   };
@@ -61,34 +75,27 @@ export class CharonAudit {
   }
 
   note({ children, isComplete }: CharonListing, { before, after }: ToldSas): void {
-    const [toldBefore, toldNow] = [namesOf(before), namesOf(after)];
-    const listed = new Map<string, ChildSaView>();
+    const [toldBefore, toldNow] = [codesOf(before), codesOf(after)];
+    const listed = new Map<number, ChildSaView>();
     for (const child of children) {
       const { protocol, inboundSpi, outboundSpi } = child;
-      if (inboundSpi !== undefined) {
-        listed.set(listedName({ direction: 'inbound', protocol, spi: inboundSpi }), child);
-      }
-      if (outboundSpi !== undefined) {
-        listed.set(listedName({ direction: 'outbound', protocol, spi: outboundSpi }), child);
-      }
+      if (inboundSpi !== undefined) listed.set(codeOf('inbound', protocol, inboundSpi), child);
+      if (outboundSpi !== undefined) listed.set(codeOf('outbound', protocol, outboundSpi), child);
     }
     // One that is being updated shows no SPIs: it may be any.
     const isConclusive = isComplete && children.every(({ inboundSpi }) => inboundSpi !== undefined);
     this.#count(isComplete);
-    const untold = [...listed].filter(
-      ([name, { state }]) => state === 'INSTALLED' && !toldBefore.has(name) && !toldNow.has(name),
-    );
-    this.#update(
-      'untold',
-      untold.map(([name, { name: child, childId }]) => ({ name, childSa: `${child}{${childId}}` })),
-      (name) => isConclusive || toldNow.has(name),
-    );
-    const unlisted = [...toldNow].filter((name) => toldBefore.has(name) && !listed.has(name));
-    this.#update(
-      'unlisted',
-      isConclusive ? unlisted.map((name) => ({ name, childSa: undefined })) : [],
-      (name) => isConclusive || listed.has(name) || !toldNow.has(name),
-    );
+    const untold: Seen[] = [];
+    for (const [code, { state, name, childId }] of listed) {
+      if (state !== 'INSTALLED' || toldBefore.has(code) || toldNow.has(code)) continue;
+      untold.push({ code, childSa: `${name}{${childId}}` });
+    }
+    this.#update('untold', untold, (code) => isConclusive || toldNow.has(code));
+    const unlisted: Seen[] = [];
+    for (const code of isConclusive ? toldNow : []) {
+      if (toldBefore.has(code) && !listed.has(code)) unlisted.push({ code, childSa: undefined });
+    }
+    this.#update('unlisted', unlisted, (code) => isConclusive || listed.has(code) || !toldNow.has(code));
   }
 
   report(): AuditReport {
@@ -111,10 +118,10 @@ export class CharonAudit {
   }
 
   /** What was found of one SA. */
-  findingOf(id: Pick<SaId, 'direction' | 'protocol' | 'spi'>): FindingKind | undefined {
-    const name = listedName(id);
+  findingOf({ direction, protocol, spi }: ListedId): FindingKind | undefined {
+    const code = codeOf(direction, protocol, spi);
     return (['untold', 'unlisted'] as const).find(
-      (kind) => (this.#suspects[kind].get(name)?.listings ?? 0) >= 2,
+      (kind) => (this.#suspects[kind].get(code)?.listings ?? 0) >= 2,
     );
   }
 
@@ -125,23 +132,20 @@ export class CharonAudit {
     } else this.#incompleteListings += 1;
   }
 
-  #update(
-    kind: FindingKind,
-    seen: readonly { readonly name: string; readonly childSa: string | undefined }[],
-    isCleared: (name: string) => boolean,
-  ): void {
+  #update(kind: FindingKind, seen: readonly Seen[], isCleared: (code: number) => boolean): void {
     const suspects = this.#suspects[kind];
-    const names = new Set(seen.map(({ name }) => name));
-    for (const [name, { sa, listings }] of suspects) {
-      if (names.has(name) || !isCleared(name)) continue;
-      suspects.delete(name);
+    const codes = new Set(seen.map(({ code }) => code));
+    for (const [code, { sa, listings }] of suspects) {
+      if (codes.has(code) || !isCleared(code)) continue;
+      suspects.delete(code);
       if (listings >= 2) this.#logger.info({ kind, sa }, 'charon and its plugin agree on an SA again');
     }
-    for (const { name, childSa } of seen) {
-      const suspect = suspects.get(name) ?? { sa: name, childSa, firstMs: this.#clock.now(), listings: 0 };
+    for (const { code, childSa } of seen) {
+      const sa = describeCode(code);
+      const suspect = suspects.get(code) ?? { sa, childSa, firstMs: this.#clock.now(), listings: 0 };
       suspect.listings += 1;
-      suspects.set(name, suspect);
-      if (suspect.listings === 2) this.#logger.error({ sa: name, childSa }, MESSAGES[kind]);
+      suspects.set(code, suspect);
+      if (suspect.listings === 2) this.#logger.error({ sa, childSa }, MESSAGES[kind]);
     }
   }
 }
