@@ -171,6 +171,9 @@ function nextOf(
         nextTryInMs === null ? reason : `${reason}; again ${seconds(nextTryInMs)}`,
       ),
   ];
+  if (plan === undefined && story?.desired !== undefined) {
+    next.push('the next comparison decides, when there can be one');
+  }
   if (next.length === 0 && (story?.pending.length ?? 0) === 0 && actual !== undefined) {
     next.push('nothing to do');
   }

@@ -35,10 +35,9 @@ export type SaTransition =
   /** A listing of charon's has it; the detail is its state. */
   | 'listed';
 
-/** A transition; the same one in a row is one entry. Times are whole milliseconds of the clock. */
+/** A transition, with how often it came. Times are whole milliseconds of the clock. */
 export type JournalEntry = {
   readonly kind: SaTransition;
-  /** Of the first in the row. */
   readonly firstMs: number;
   readonly lastMs: number;
   readonly times: number;
@@ -87,7 +86,7 @@ export class SaJournal {
     return this.#living.has(key);
   }
 
-  /** Oldest first; nothing of an SA that is not known. */
+  /** By their last times; nothing of an SA that is not known. */
   entries(key: SaKey): readonly JournalEntry[] {
     return this.#living.get(key) ?? this.#gone.get(key) ?? [];
   }
@@ -119,9 +118,11 @@ export class SaJournal {
   #added(key: SaKey, kind: SaTransition, detail: string | undefined): Record {
     const nowMs = Math.round(this.#clock.now());
     const record = this.entries(key);
-    const last = record.at(-1);
-    if (last !== undefined && last.kind === kind && last.detail === detail) {
-      return [...record.slice(0, -1), { ...last, lastMs: nowMs, times: last.times + 1 }];
+    // What alternates (missing, repair failed) would push out everything else. The first entry stays the first.
+    const index = record.findLastIndex((entry) => entry.kind === kind && entry.detail === detail);
+    const same = record[index];
+    if (same !== undefined && (index > 0 || record.length === 1)) {
+      return [...record.toSpliced(index, 1), { ...same, lastMs: nowMs, times: same.times + 1 }];
     }
     const entry: JournalEntry = { kind, firstMs: nowMs, lastMs: nowMs, times: 1, detail };
     if (record.length < this.#entriesPerSa) return [...record, entry];

@@ -114,14 +114,12 @@ test("an SA's story, from a real charon and a real dataplane", async (t) => {
     const without = await explained(pair, before.spiOut);
     assert.match(without.unasked.join('\n'), /^the dataplane: /m);
     assert.equal(without.sas[0]?.charon?.state, 'INSTALLED');
+    assert.match(without.sas[0]?.next.join('\n') ?? '', /the next comparison decides/);
     await pair.gateway.restartDataplane();
     const lost = await oneSa(pair, before.spiOut);
-    assert.deepEqual(whats(lost).slice(0, 3), [
-      'installed',
-      'missing in the dataplane',
-      'charon was asked to rekey',
-    ]);
-    assert.match(lost.story[2]?.detail ?? '', /^net\{\d+\}$/);
+    const asked = lost.story.find(({ what }) => what === 'charon was asked to rekey');
+    assert.match(asked?.detail ?? '', /^net\{\d+\}$/);
+    assert.ok(whats(lost).includes('missing in the dataplane'));
   });
 
   await t.test('diff --plan with nothing to do is as silent as diff', async () => {

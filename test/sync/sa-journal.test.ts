@@ -10,7 +10,7 @@ function keyOf(spi: number): SaKey {
 
 const KEY = keyOf(0x1001);
 
-test('counts the same transition in a row as one entry with both its times', async () => {
+test('counts the same transition as one entry with both its times', async () => {
   const clock = new FakeClock();
   const journal = new SaJournal({ clock });
   journal.note(KEY, 'failed', 'no room');
@@ -21,6 +21,28 @@ test('counts the same transition in a row as one entry with both its times', asy
     { kind: 'failed', firstMs: 0, lastMs: 200, times: 2, detail: 'no room' },
     { kind: 'failed', firstMs: 200, lastMs: 200, times: 1, detail: 'no memory' },
   ]);
+});
+
+test('has the last transition last, and one that alternates with another once', async () => {
+  const clock = new FakeClock();
+  const journal = new SaJournal({ clock });
+  journal.note(KEY, 'installed');
+  for (let round = 1; round <= 50; round += 1) {
+    await clock.advance(100);
+    journal.note(KEY, 'missing');
+    journal.note(KEY, 'failed', 'no room');
+  }
+  journal.note(KEY, 'missing');
+  journal.note(KEY, 'installed');
+  assert.deepEqual(
+    journal.entries(KEY).map(({ kind, firstMs, lastMs, times }) => [kind, firstMs, lastMs, times]),
+    [
+      ['installed', 0, 0, 1],
+      ['failed', 100, 5_000, 50],
+      ['missing', 100, 5_000, 51],
+      ['installed', 5_000, 5_000, 1],
+    ],
+  );
 });
 
 test('keeps the first entry of an SA and as many of the last as there is room for', () => {
