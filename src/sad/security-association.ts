@@ -105,3 +105,9 @@ export function saKey(id: SaId): SaKey {
   const ifId = id.ifId === undefined ? '' : ` if_id ${id.ifId}`;
   return `${id.direction} ${id.protocol} ${formatSpi(id.spi)} ${id.destination}${mark}${ifId}` as SaKey;
 }
+
+/** The SPI in what `saKey` made; undefined for any other text, such as a policy's key. */
+export function spiOfKey(key: string): Spi | undefined {
+  const spi = /^(?:inbound|outbound) (?:esp|ah) ([0-9a-f]{8}) /.exec(key)?.[1];
+  return spi === undefined ? undefined : toSpi(Number.parseInt(spi, 16));
+}

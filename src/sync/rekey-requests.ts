@@ -10,6 +10,10 @@ import { WantRounds } from './want-rounds.ts';
 export type RekeyReason = 'lost' | 'sequence-overflow';
 
 type Want = { readonly id: SaId; readonly reason: RekeyReason };
+
+/** A rekey that is wanted, not before a time on the clock. */
+export type RekeyWant = Want & { readonly attempts: number; readonly notBeforeMs: number };
+
 type Wanted = readonly [SaKey, Want];
 
 export type RekeyRequestsOptions = {
@@ -21,6 +25,8 @@ export type RekeyRequestsOptions = {
   /** Between two looks at a CHILD_SA that charon is busy with. */
   readonly busyBackOff: BackOffOptions;
   readonly slots: Omit<RekeySlotsOptions, 'clock'>;
+  /** A rekey is being asked for, of the CHILD_SA of this SA. */
+  readonly onAsked?: (key: SaKey, child: ChildSaView) => void;
 };
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
@@ -62,6 +68,12 @@ export class RekeyRequests {
 
   get wanted(): readonly SaKey[] {
     return [...this.#rounds.entries.keys()];
+  }
+
+  /** What is wanted of one SA. */
+  get(key: SaKey): RekeyWant | undefined {
+    const entry = this.#rounds.entries.get(key);
+    return entry && { ...entry.want, attempts: entry.attempts, notBeforeMs: entry.notBeforeMs };
   }
 
   /** Rekeys asked for so far. */
@@ -137,8 +149,11 @@ export class RekeyRequests {
     keys: readonly SaKey[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { tunnels, logger } = this.#options;
-    for (const key of keys) this.#rounds.tried(key);
+    const { tunnels, logger, onAsked } = this.#options;
+    for (const key of keys) {
+      this.#rounds.tried(key);
+      onAsked?.(key, child);
+    }
     this.#asked += 1;
     logger.info({ sa, reason, child: child.name, childId: child.childId }, 'rekeying an unusable SA');
     try {

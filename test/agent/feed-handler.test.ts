@@ -53,6 +53,7 @@ test('passes on which setups failed, and whether for good', () => {
       setupFailed: (name, failure) => failures.push([name, failure]),
     },
     charonInstanceId: '00'.repeat(16),
+    charonStartedMs: undefined,
     probe: () => Promise.resolve(),
     onSnapshot: () => assert.fail('no snapshot'),
     logger: silentLogger,

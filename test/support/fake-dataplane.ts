@@ -52,7 +52,7 @@ type HeldSa = {
   charonInstanceId: Buffer;
   counters: SaCounters;
   highest: bigint;
-  ageMs: bigint;
+  addedMs: number;
 };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
@@ -257,8 +257,8 @@ export class FakeDataplane implements AsyncDisposable {
   }
 
   /** So long ago every SA was installed. */
-  setAges(ageMs: bigint): void {
-    for (const held of this.#sas.values()) held.ageMs = ageMs;
+  setAges(ageMs: number): void {
+    for (const held of this.#sas.values()) held.addedMs = performance.now() - ageMs;
   }
 
   /** Another agent becomes this owner's writer. */
@@ -359,7 +359,10 @@ export class FakeDataplane implements AsyncDisposable {
       }
       const highest = sa.replayState?.highestSequence ?? 0n;
       const counters = SaCounters.create();
-      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest, ageMs: 0n });
+      this.#sas.set(
+        key,
+        present ?? { sa, ownerId, charonInstanceId, counters, highest, addedMs: performance.now() },
+      );
       return ok(present !== undefined);
     }
     if (operation.updateSa !== undefined) {
@@ -408,7 +411,7 @@ export class FakeDataplane implements AsyncDisposable {
           keyFingerprint:
             fingerprintNonce.length === 0 ? Buffer.alloc(0) : fingerprint(fingerprintNonce, held.sa),
           counters: held.counters,
-          ageMs: held.ageMs,
+          ageMs: BigInt(Math.ceil(performance.now() - held.addedMs)),
           nextSequence: held.sa.initialSequence + 1n,
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),
