@@ -12,6 +12,7 @@ import type { StatusReport } from './reports.ts';
 import { toSadReport } from './sad-report.ts';
 import { followCharon } from './vici-link.ts';
 import { ViciTunnels } from './vici-tunnels.ts';
+import { createVrfOf } from './vrf-rules.ts';
 
 export type RunAgentOptions = {
   readonly logger: Logger;
@@ -62,6 +63,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     socketPath: config.plugin.socket,
     server: `ipsec-agent ${version}`,
     ...{ engine, clock, logger, status: links.plugin },
+    vrfOf: createVrfOf(config.vrfRules),
     probe: async () => {
       await dataplane.capabilities({ signal });
     },

@@ -5,11 +5,13 @@ import { createFeedHandler } from './feed-handler.ts';
 import type { LinkStatus } from './link-status.ts';
 import { keepConnected } from './reconnect.ts';
 import { feedEvent, feedUsage } from './usage-feed.ts';
+import type { VrfOf } from './vrf-rules.ts';
 
 export type CharonLinkOptions = {
   readonly socketPath: string;
   readonly server: string;
   readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'readiness'>;
+  readonly vrfOf: VrfOf;
   readonly probe: () => Promise<void>;
   readonly status: LinkStatus;
   readonly clock: Clock;
@@ -56,10 +58,10 @@ export class CharonLink {
   }
 
   async #connect(established: () => void, signal: AbortSignal): Promise<void> {
-    const { socketPath: path, server, engine, probe, status, logger } = this.#options;
+    const { socketPath: path, server, engine, vrfOf, probe, status, logger } = this.#options;
     await using connection = await KeyfeedConnection.open({ path, server, signal });
     const handler = createFeedHandler({
-      ...{ engine, probe, logger },
+      ...{ engine, vrfOf, probe, logger },
       charonInstanceId: connection.hello.instance,
       onSnapshot: () => {
         established();

@@ -25,6 +25,7 @@ export type {
   PolicyEntry,
   SadEntry,
   SadReport,
+  ScopeReport,
   StatusReport,
   TotalsReport,
 } from './reports.ts';

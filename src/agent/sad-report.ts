@@ -4,12 +4,13 @@ import {
   encryptionAlgorithm,
   formatSpi,
   integrityAlgorithm,
+  type Mark,
   type PolicyAction,
   type TrafficSelector,
 } from '../sad/index.ts';
 import type { ChildSaView } from '../sync/index.ts';
 import { assertNever } from '../util/index.ts';
-import type { PolicyEntry, SadEntry, SadReport } from './reports.ts';
+import type { PolicyEntry, SadEntry, SadReport, ScopeReport } from './reports.ts';
 
 function describeAlgorithm(encryption: number | undefined, integrity: number | undefined): string {
   const names = [
@@ -45,6 +46,18 @@ function describeAction(action: PolicyAction): string {
   }
 }
 
+function toScope(
+  innerVrf: string | undefined,
+  { ifId, mark }: { readonly ifId?: number | undefined; readonly mark?: Mark | undefined },
+): ScopeReport {
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return {
+    vrf: innerVrf ?? null,
+    ifId: ifId ?? null,
+    mark: mark === undefined ? null : `${hex(mark.value)}/${hex(mark.mask)}`,
+  };
+}
+
 function toEntry({ sa, usage, ageMs }: ActualSa, child: ChildSaView | undefined): SadEntry {
   const { counters } = usage;
   const drops =
@@ -57,6 +70,7 @@ function toEntry({ sa, usage, ageMs }: ActualSa, child: ChildSaView | undefined)
     destination: sa.id.destination,
     encapsulation: sa.udpEncapsulation === undefined ? 'none' : 'udp',
     algorithm: describeAlgorithm(sa.encryption, sa.integrity),
+    ...toScope(sa.innerVrf, sa.id),
     reqid: sa.reqid,
     ageSeconds: Number(ageMs / 1000n),
     packets: counters.packets.toString(),
@@ -73,6 +87,7 @@ function toPolicyEntry({ policy }: ActualPolicy): PolicyEntry | undefined {
     direction,
     source: describeSelector(policy.id.source),
     destination: describeSelector(policy.id.destination),
+    ...toScope(policy.id.innerVrf, policy.id),
     action: describeAction(policy.action),
     priority: policy.priority,
   };

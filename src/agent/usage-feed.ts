@@ -24,6 +24,8 @@ export function feedUsage(
       direction: id.direction,
       source: id.source,
       destination: id.destination,
+      mark: id.mark,
+      ifId: id.ifId,
       idleMs,
     }),
   );

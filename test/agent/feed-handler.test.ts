@@ -31,6 +31,7 @@ test('takes the deletion of an SA that could not be expressed for what it is: no
       change: (change) => changes.push(change),
     },
     charonInstanceId: '00'.repeat(16),
+    vrfOf: () => undefined,
     probe: () => Promise.resolve(),
     onSnapshot: () => assert.fail('no snapshot'),
     logger: silentLogger,
