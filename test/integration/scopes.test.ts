@@ -236,18 +236,18 @@ function sum(numbers: readonly number[]): number {
 const MARKED: Settings = { mark_in: '0x2a/0xff', mark_out: '0x2a/0xff' };
 const MARKED_DEVICE = { name: 'marked0', mark: { value: 0x2a, mask: 0xff } };
 
-test('a marked tunnel to a Linux kernel goes through its device; set_mark_out marks what leaves', async () => {
+test('a marked tunnel to a peer without marks goes through its device; set_mark_out marks what leaves', async () => {
   await using lab = await Lab.create();
   const scene = await startScene(lab, {
-    peer: 'kernel',
+    peer: 'libipsec',
     ours: { dataplaneOverrides: { tunDevices: [MARKED_DEVICE] } },
   });
   const { ours, peer } = scene;
   const child = { ...MARKED, mark_in_sa: true, set_mark_out: '0x1000/0xf000' };
-  await establish(scene, { ours: { child } });
+  await establish(scene, { isEncapsulated: true, ours: { child } });
   const host = await hostBehind(lab, ours, MARKED_DEVICE.name, peer.site.innerNet);
   // The dataplane's own mark, 66, outside the mask.
-  const marked = ['-A', 'OUTPUT', '-p', 'esp', '-m', 'mark', '--mark', '0x1042'] as const;
+  const marked = ['-A', 'OUTPUT', '-p', 'udp', '-m', 'mark', '--mark', '0x1042'] as const;
   await ours.site.namespace.run(['iptables', '-t', 'mangle', ...marked]);
   const far = { namespace: peer.site.namespace, address: peer.site.inner };
   assert.equal(await arrivals(lab, host, far), COUNT);
