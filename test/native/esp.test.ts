@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { EspResult, FlowAction, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
+import { EspResult, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
 import { gcm128, type Suite, suites } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, RIGHT } from './engine-lab.ts';
 import { alignmentOf, checksum, DF, ipv4, sealReference, udp, withTrailer } from './esp-reference.ts';
@@ -149,39 +149,6 @@ describe('encapsulation', () => {
       events.map(({ event }) => event),
       [SaEvent.softPackets, SaEvent.hardPackets, SaEvent.softBytes, SaEvent.hardBytes],
     );
-  });
-});
-
-describe('devices', () => {
-  it('are part of what the SPD is asked, and of what it is remembered for', () => {
-    const asked: number[] = [];
-    const { engine } = engineLab((isInbound, device) => {
-      assert.ok(isInbound);
-      asked.push(device);
-      return Uint32Array.of(FlowAction.pass, 0, 0);
-    });
-    const sa = nativeSa(gcm128, { isInbound: true });
-    engine.addSa(sa);
-    for (const sequence of [1, 2]) engine.decapsulate(fromPeer(sa, sequence, innerPacket(5)));
-    assert.deepEqual(asked, [0]);
-  });
-
-  it('are there, or an SA is not added', () => {
-    const { engine } = engineLab();
-    for (const device of [1, 256, -1, 2 ** 32, 0.5]) {
-      assert.throws(() => engine.addSa(nativeSa(gcm128, { device })), /device: /, String(device));
-    }
-    const open = { isPersistent: false, fwmark: 1, udpPort: 4500 };
-    const device = { name: 'lgp0', mtu: 1400 };
-    for (const [devices, problem] of [
-      [[], /devices: expected 1 to 256/],
-      [Array.from({ length: 257 }, () => device), /devices: expected 1 to 256/],
-      [[device, { ...device, name: '' }], /name: expected/],
-      [[{ ...device, name: 'a name too long for one' }], /name: expected/],
-      [[device, { ...device, mtu: 100 }], /mtu: expected/],
-    ] as const) {
-      assert.throws(() => engine.open({ ...open, devices }), problem);
-    }
   });
 });
 
