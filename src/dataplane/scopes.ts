@@ -21,7 +21,7 @@ export const noScope: Scope = { vrf: '', ifId: 0, mark: undefined };
 
 /** A mark without a mask is none. */
 export function parseMark(mark: Mark | undefined): Mark | undefined {
-  if (mark === undefined || (mark.mask === 0 && mark.value === 0)) return undefined;
+  if (mark === undefined || mark.mask === 0) return undefined;
   return { value: (mark.value & mark.mask) >>> 0, mask: mark.mask };
 }
 

@@ -53,7 +53,7 @@ describe('scopes', () => {
   });
 
   it('have no mark where none is set, and none outside its mask', () => {
-    assert.equal(parseMark({ value: 0, mask: 0 }), undefined);
+    assert.equal(parseMark({ value: 1, mask: 0 }), undefined);
     assert.deepEqual(parseMark({ value: 0x11, mask: 0xf0 }), mark);
   });
 });
