@@ -1,9 +1,10 @@
 import { KeyfeedConnection } from '../keyfeed/index.ts';
-import type { DataplaneEvent, Readiness, SyncEngine, Usage } from '../sync/index.ts';
+import type { DataplaneEvent, Readiness, SyncEngine, UsageReport } from '../sync/index.ts';
 import type { Clock, Logger } from '../util/index.ts';
 import { createFeedHandler } from './feed-handler.ts';
 import type { LinkStatus } from './link-status.ts';
 import { keepConnected } from './reconnect.ts';
+import { SoftExpiries } from './soft-expiries.ts';
 import { feedEvent, feedUsage } from './usage-feed.ts';
 import type { VrfOf } from './vrf-rules.ts';
 
@@ -26,6 +27,7 @@ export class CharonLink {
   readonly #options: CharonLinkOptions;
   /** Set while charon may be told things. */
   #connection: KeyfeedConnection | undefined;
+  #softExpiries = new SoftExpiries();
 
   constructor(options: CharonLinkOptions) {
     this.#options = options;
@@ -49,12 +51,12 @@ export class CharonLink {
     }
   }
 
-  usage(usage: Usage): void {
-    if (this.#connection !== undefined) feedUsage(this.#connection, usage);
+  usage(usage: UsageReport): void {
+    if (this.#connection !== undefined) feedUsage(this.#connection, usage, this.#softExpiries);
   }
 
   event(event: DataplaneEvent): void {
-    if (this.#connection !== undefined) feedEvent(this.#connection, event);
+    if (this.#connection !== undefined) feedEvent(this.#connection, event, this.#softExpiries);
   }
 
   async #connect(established: () => void, signal: AbortSignal): Promise<void> {
@@ -66,6 +68,7 @@ export class CharonLink {
       onSnapshot: () => {
         established();
         this.#connection = connection;
+        this.#softExpiries = new SoftExpiries();
         status.connected(connection.hello.server);
         this.readiness(engine.readiness);
       },

@@ -21,6 +21,7 @@ export type {
   UsageListing,
 } from './ports.ts';
 export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+export type { UsageReport } from './soft-limits.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';
 export { SyncEngine } from './sync-engine.ts';
 export type { SyncEngineOptions } from './sync-engine-options.ts';

@@ -14,6 +14,7 @@ import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import { overSoftLimit } from './soft-limits.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
@@ -97,7 +98,7 @@ export class SyncEngine implements AsyncDisposable {
           isEnabled: () => this.#link.kind === 'up',
           onUsage: (usage) => {
             this.#lastKnown.note(usage.usages);
-            options.onUsage?.(usage);
+            options.onUsage?.({ ...usage, overSoftLimit: overSoftLimit(usage.usages, this.#desired.sas) });
           },
         },
         { signal },

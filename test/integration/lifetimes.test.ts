@@ -71,6 +71,18 @@ for (const { what, sender, child } of SOFT) {
   });
 }
 
+test('a soft limit that is reached while there is no agent rekeys when there is one', async () => {
+  await using lab = await Lab.create();
+  const scene = await startScene(lab, { peer: 'libipsec' });
+  await establishLimited(scene, { rekey_packets: 500, life_packets: 1_000_000 });
+  await scene.gateway.killAgent();
+  await using flow = await startFlow(scene, 'ours');
+  await flow.waitReceived(600);
+  await replacingChildSa([scene.ours, scene.peer], () => scene.gateway.restartAgent());
+  const { lost, duplicates } = await flow.finish();
+  assert.deepEqual({ lost, duplicates }, { lost: 0, duplicates: 0 });
+});
+
 for (const { what, sender, child } of HARD) {
   test(`the hard limit of ${what} ends the SAs on both ends; charon makes new ones`, async () => {
     await using lab = await Lab.create();
