@@ -11,7 +11,7 @@ import type { VrfOf } from './vrf-rules.ts';
 export type CharonLinkOptions = {
   readonly socketPath: string;
   readonly server: string;
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'readiness'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed' | 'readiness'>;
   readonly vrfOf: VrfOf;
   readonly probe: () => Promise<void>;
   readonly status: LinkStatus;
@@ -60,11 +60,13 @@ export class CharonLink {
   }
 
   async #connect(established: () => void, signal: AbortSignal): Promise<void> {
-    const { socketPath: path, server, engine, vrfOf, probe, status, logger } = this.#options;
+    const { socketPath: path, server, engine, vrfOf, probe, status, clock, logger } = this.#options;
     await using connection = await KeyfeedConnection.open({ path, server, signal });
+    const { ageMs } = connection.hello;
     const handler = createFeedHandler({
       ...{ engine, vrfOf, probe, logger },
       charonInstanceId: connection.hello.instance,
+      charonStartedMs: ageMs === undefined ? undefined : clock.now() - Number(ageMs),
       onSnapshot: () => {
         established();
         this.#connection = connection;

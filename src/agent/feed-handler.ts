@@ -1,4 +1,11 @@
-import type { FeedChange, FeedHandler, FeedRequest, FeedSnapshot, RequestResult } from '../keyfeed/index.ts';
+import type {
+  FeedChange,
+  FeedHandler,
+  FeedRequest,
+  FeedSnapshot,
+  RequestResult,
+  SetupFailed,
+} from '../keyfeed/index.ts';
 import {
   formatAlgorithms,
   type IpAddress,
@@ -12,8 +19,10 @@ import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to
 import type { VrfOf } from './vrf-rules.ts';
 
 export type FeedHandlerOptions = {
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed'>;
   readonly charonInstanceId: string;
+  /** On the clock's scale; undefined when charon does not tell. */
+  readonly charonStartedMs: number | undefined;
   readonly vrfOf: VrfOf;
   /** Whether the dataplane answers now; throws when it does not. */
   readonly probe: () => Promise<void>;
@@ -74,7 +83,7 @@ function toSyncChange(change: FeedChange, vrfOf: VrfOf): SyncChange {
 
 /** Translates what charon's plugin says into the engine's terms; nothing waits here. */
 export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
-  const { engine, charonInstanceId, vrfOf, probe, onSnapshot, logger } = options;
+  const { engine, charonInstanceId, charonStartedMs, vrfOf, probe, onSnapshot, logger } = options;
 
   const answerProbe = async (): Promise<RequestResult> => {
     try {
@@ -94,6 +103,7 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
           policyUsers: snapshot.policies.map((policy) => toPolicyUser(policy, vrfOf)),
         },
         charonInstanceId,
+        charonStartedMs,
       );
       logger.info(
         { sas: snapshot.sas.length, policies: snapshot.policies.length, charonInstanceId },
@@ -114,6 +124,10 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
         return;
       }
       engine.change(translated);
+    },
+
+    onSetupFailed({ ike, child, code, reason }: SetupFailed): void {
+      engine.setupFailed({ ike, child }, { isPassing: code !== 'refused', reason });
     },
 
     onRequest(request: FeedRequest): RequestResult | Promise<RequestResult> {

@@ -71,7 +71,7 @@ export class Dataplane implements AsyncDisposable {
       fwmark,
       encapPort: config.udpEncapPort,
     });
-    const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies });
+    const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies, now: systemClock.now });
     const events = new EventLog(bootId, config.eventHistory);
     const revision = new Revision();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));

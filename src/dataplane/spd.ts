@@ -19,6 +19,7 @@ export type PolicyRecord = PolicyMatch & {
   readonly charonInstanceId: Uint8Array;
   readonly act: PolicyAct;
   readonly listed: Policy;
+  readonly putAtMs: number;
 };
 
 export type SpdOptions = {
@@ -26,6 +27,8 @@ export type SpdOptions = {
   readonly sad: Pick<Sad, 'findInbound'>;
   readonly scopes: Scopes;
   readonly maxPolicies: number;
+  /** Milliseconds on a clock that never steps. */
+  readonly now: () => number;
 };
 
 type Orders = Readonly<Record<'inbound' | 'outbound', PolicyOrder<PolicyRecord>>>;
@@ -80,6 +83,7 @@ export class Spd {
       priority: policy.priority,
       order: existing?.order ?? this.#nextOrder++,
       listed: policy,
+      putAtMs: this.#options.now(),
     };
     if (existing !== undefined) this.#order(existing).remove(existing);
     this.#order(record).insert(record);
@@ -130,6 +134,7 @@ export class Spd {
       packets,
       bytes,
       idleMs: idleMs === NEVER ? undefined : idleMs,
+      ageMs: BigInt(Math.round(this.#options.now() - record.putAtMs)),
     };
   }
 
