@@ -154,10 +154,11 @@ export class Spd {
     const { sad, scopes } = this.#options;
     const sa = sad.findInbound(owner, act.template.spi, act.template.destination);
     if (sa === undefined || sa.device === device) return;
+    const hint = scope.mark !== undefined && sa.name.mark === undefined ? ': set mark_in_sa = yes' : '';
     throw new Refusal(
       ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE,
-      `FEATURE_MARK: a policy for ${describeScope(scope)} needs an SA that is, and packets of the ` +
-        `${describeSa(sa.name)} come out of ${scopes.nameOf(sa.device)}: set mark_in_sa = yes`,
+      `a policy for ${describeScope(scope) || 'no scope'} needs an SA that is for it, but packets of the ` +
+        `${describeSa(sa.name)} come out of ${scopes.nameOf(sa.device)}${hint}`,
     );
   }
 

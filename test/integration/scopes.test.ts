@@ -256,6 +256,24 @@ test('a marked tunnel to a peer without marks goes through its device; set_mark_
   assert.match(stdout, new RegExp(`^ *${COUNT} .*mark match 0x1042`, 'm'));
 });
 
+test('the first packet into a scope with a trap brings its tunnel up', async () => {
+  await using lab = await Lab.create();
+  const tunDevices = [{ name: 'red0', ifId: 41 }];
+  const scene = await startScene(lab, { peer: 'libipsec', ours: { dataplaneOverrides: { tunDevices } } });
+  const { ours, peer, gateway } = scene;
+  const child = { ...withIfId(41), start_action: 'trap' };
+  await loadSceneTunnel(scene, { isEncapsulated: true, ours: { child } });
+  await eventually('the trap policy is there', async () => {
+    const { policies } = await sadOf(gateway);
+    return policies.some(({ action, ifId }) => action === 'esp trap' && ifId === 41);
+  });
+  const from = await hostBehind(lab, ours, 'red0', peer.site.innerNet);
+  const to = { namespace: peer.site.namespace, address: peer.site.inner };
+  await using flow = await PacketFlow.start({ from, to, dir: lab.dir, packetsPerSecond: 100 });
+  await assertSameSas(ours, peer, { count: 1 });
+  await flow.waitReceived(20);
+});
+
 const REFUSED: readonly { readonly what: string; readonly child: Settings; readonly reason: RegExp }[] = [
   {
     what: 'an if_id without a TUN device',
