@@ -211,7 +211,9 @@ test('stops in the middle of a round when the dataplane goes', async () => {
   bench.tunnels.onInitiate = () => {
     bench.isEnabled = false;
   };
+  bench.requests.want({ ...NET, ike: 'other' }, REASON);
   assert.equal(await bench.pass(60_000), 1);
+  assert.equal(bench.tunnels.listings, 3);
   bench.tunnels.onInitiate = undefined;
   bench.isEnabled = true;
   bench.requests.wake();
