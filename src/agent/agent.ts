@@ -25,6 +25,7 @@ import { toStatusReport } from './status-report.ts';
 import { runViciAgent } from './vici-agent.ts';
 import { followCharon } from './vici-link.ts';
 import { ViciTunnels } from './vici-tunnels.ts';
+import { createVrfOf } from './vrf-rules.ts';
 
 /** Less than charon waits, so that it gets a reason and not a missed deadline. */
 const APPLY_DEADLINE_MS = 800;
@@ -89,6 +90,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
         return engine.readiness;
       },
     },
+    vrfOf: createVrfOf(config.vrfRules),
     probe: async () => {
       await dataplane.capabilities({ signal });
     },

@@ -3,6 +3,7 @@ import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { AgentError, errorMessage } from '../util/index.ts';
 import { parseMetricsAddress } from './metrics-server.ts';
+import { vrfRuleSchema } from './vrf-rules.ts';
 
 /** Where the agent looks when no `--config` is given; it may be absent. */
 export const DEFAULT_AGENT_CONFIG_PATH = '/etc/lagopus-ipsec/agent.yaml';
@@ -58,6 +59,8 @@ export const agentConfigSchema = z.strictObject({
     })
     .prefault({}),
   control: z.strictObject({ socket: absolutePath.default(DEFAULT_CONTROL_SOCKET) }).prefault({}),
+  /** In order: the first one that matches gives an SA and its policies their inner VRF. */
+  vrfRules: z.array(vrfRuleSchema).max(4_096).default([]),
   /** How often charon's counters are brought up to date. */
   usageIntervalMs: z.int().min(100).max(60_000).default(1_000),
   /** How often the dataplane's listing is compared with charon's. */

@@ -28,6 +28,7 @@ export type {
   SadEntry,
   SadReport,
   SaExplanation,
+  ScopeReport,
   StatusReport,
   TotalsReport,
 } from './reports.ts';

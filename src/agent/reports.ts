@@ -108,8 +108,16 @@ export type AuditReport = {
   }[];
 };
 
+/** What narrows an SA or policy to a part of the traffic; null where it does not. */
+export type ScopeReport = {
+  readonly vrf: string | null;
+  readonly ifId: number | null;
+  /** Value and mask, `0x2a/0xffffffff`. */
+  readonly mark: string | null;
+};
+
 /** One SA as the dataplane holds it, named by charon. */
-export type SadEntry = {
+export type SadEntry = ScopeReport & {
   readonly direction: 'inbound' | 'outbound';
   readonly protocol: 'esp' | 'ah';
   /** Eight hex digits. */
@@ -127,7 +135,7 @@ export type SadEntry = {
   readonly childSa: string | null;
 };
 
-export type PolicyEntry = {
+export type PolicyEntry = ScopeReport & {
   readonly direction: 'inbound' | 'outbound';
   readonly source: string;
   readonly destination: string;

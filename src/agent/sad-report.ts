@@ -4,13 +4,14 @@ import {
   encryptionAlgorithm,
   formatSpi,
   integrityAlgorithm,
+  type Mark,
   type PolicyAction,
   type TrafficSelector,
 } from '../sad/index.ts';
 import type { ChildSaView, DataplanePort, TunnelControl } from '../sync/index.ts';
 import { assertNever } from '../util/index.ts';
 import { askIfPossible } from './ask-if-possible.ts';
-import type { PolicyEntry, SadEntry, SadReport } from './reports.ts';
+import type { PolicyEntry, SadEntry, SadReport, ScopeReport } from './reports.ts';
 
 function describeAlgorithm(encryption: number | undefined, integrity: number | undefined): string {
   const names = [
@@ -46,6 +47,18 @@ function describeAction(action: PolicyAction): string {
   }
 }
 
+function toScope(
+  innerVrf: string | undefined,
+  { ifId, mark }: { readonly ifId?: number | undefined; readonly mark?: Mark | undefined },
+): ScopeReport {
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return {
+    vrf: innerVrf ?? null,
+    ifId: ifId ?? null,
+    mark: mark === undefined ? null : `${hex(mark.value)}/${hex(mark.mask)}`,
+  };
+}
+
 /** One SA, with what charon calls its CHILD_SA. */
 export function toSadEntry({ sa, usage, ageMs }: ActualSa, childSa: string | undefined): SadEntry {
   const { counters } = usage;
@@ -59,6 +72,7 @@ export function toSadEntry({ sa, usage, ageMs }: ActualSa, childSa: string | und
     destination: sa.id.destination,
     encapsulation: sa.udpEncapsulation === undefined ? 'none' : 'udp',
     algorithm: describeAlgorithm(sa.encryption, sa.integrity),
+    ...toScope(sa.innerVrf, sa.id),
     reqid: sa.reqid,
     ageSeconds: Number(ageMs / 1000n),
     packets: counters.packets.toString(),
@@ -75,6 +89,7 @@ function toPolicyEntry({ policy }: ActualPolicy): PolicyEntry | undefined {
     direction,
     source: describeSelector(policy.id.source),
     destination: describeSelector(policy.id.destination),
+    ...toScope(policy.id.innerVrf, policy.id),
     action: describeAction(policy.action),
     priority: policy.priority,
   };

@@ -72,7 +72,10 @@ export type SecurityAssociation = {
   readonly tfc: number;
   /** IPComp transform, 0 none. */
   readonly ipcomp: number;
+  /** Outbound: the mark of what it sends; inbound: of what comes out of it. */
   readonly setMark?: Mark | undefined;
+  /** The routing domain of the packets inside; undefined is the default one. */
+  readonly innerVrf?: string | undefined;
   readonly interface?: string | undefined;
   readonly label?: Uint8Array | undefined;
   readonly cpu?: number | undefined;

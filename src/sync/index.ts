@@ -37,6 +37,7 @@ export type {
 } from './requests.ts';
 export { type JournalEntry, SaJournal, type SaTransition } from './sa-journal.ts';
 export { hasSpi, type PendingWork, type SaStory, tellStories } from './sa-story.ts';
+export type { UsageReport } from './soft-limits.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus, WaitingSetup } from './status.ts';
 export { SyncEngine } from './sync-engine.ts';
 export type { SyncEngineOptions } from './sync-engine-options.ts';

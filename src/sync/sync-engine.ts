@@ -29,6 +29,7 @@ import type {
 } from './requests.ts';
 import { SaJournal } from './sa-journal.ts';
 import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
+import { overSoftLimit } from './soft-limits.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
@@ -140,7 +141,7 @@ export class SyncEngine implements AsyncDisposable {
           isEnabled: () => this.#link.kind === 'up',
           onUsage: (usage) => {
             this.#lastKnown.note(usage.usages);
-            options.onUsage?.(usage);
+            options.onUsage?.({ ...usage, overSoftLimit: overSoftLimit(usage.usages, this.#desired.sas) });
           },
         },
         { signal },
