@@ -1,5 +1,6 @@
 import { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
 import type { Lab, Site } from './lab.ts';
+import type { ManagedProcess } from './managed-process.ts';
 import { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
 
 export type GatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
@@ -9,10 +10,13 @@ export type GatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
   readonly dataplaneOverrides?: Readonly<Record<string, unknown>>;
 };
 
+/** A process of the gateway. */
+export type GatewayPart = 'charon' | 'agent' | 'dataplane';
+
 /** The whole product at one site: charon with kernel-lagopus, agent and dataplane, each replaceable. */
 export class Gateway {
   readonly site: Site;
-  readonly charon: CharonDaemon;
+  charon: CharonDaemon;
   dataplane: DataplaneProcess;
   agent: AgentProcess;
   readonly #lab: Lab;
@@ -34,17 +38,9 @@ export class Gateway {
 
   /** Starts all three and waits until charon's requests can be answered. They belong to the lab. */
   static async start(lab: Lab, site: Site, options: GatewayOptions = {}): Promise<Gateway> {
-    const { namespace, dir } = site;
-    const { logLevels, extra } = options;
     const [dataplane, charon] = await Promise.all([
       startDataplane(lab, site, options),
-      CharonDaemon.start({
-        namespace,
-        dir,
-        backend: 'lagopus',
-        ...(logLevels === undefined ? {} : { logLevels }),
-        ...(extra === undefined ? {} : { extra }),
-      }).then((started) => lab.use(started)),
+      startCharon(lab, site, options),
     ]);
     const agent = await startAgent(lab, site, charon, dataplane, options);
     await agent.waitReady();
@@ -58,7 +54,7 @@ export class Gateway {
 
   /** Starts another agent in the place of one that has ended. */
   async restartAgent(): Promise<void> {
-    this.agent = await startAgent(this.#lab, this.site, this.charon, this.dataplane, this.#options);
+    await this.start('agent');
     await this.agent.waitReady();
   }
 
@@ -68,9 +64,42 @@ export class Gateway {
 
   /** Starts another dataplane in the place of one that has ended. */
   async restartDataplane(): Promise<void> {
-    this.dataplane = await startDataplane(this.#lab, this.site, this.#options);
+    await this.start('dataplane');
     await this.agent.waitReady();
   }
+
+  /** The process of a part. */
+  processOf(part: GatewayPart): ManagedProcess {
+    return this[part].process;
+  }
+
+  /** Starts a part in the place of one that has ended, whatever the others do; it answers, no more. */
+  async start(part: GatewayPart): Promise<void> {
+    switch (part) {
+      case 'agent':
+        this.agent = await startAgent(this.#lab, this.site, this.charon, this.dataplane, this.#options);
+        return;
+      case 'dataplane':
+        this.dataplane = await startDataplane(this.#lab, this.site, this.#options);
+        return;
+      case 'charon':
+        this.charon = await startCharon(this.#lab, this.site, this.#options);
+        return;
+    }
+  }
+}
+
+async function startCharon(lab: Lab, site: Site, options: GatewayOptions): Promise<CharonDaemon> {
+  const { logLevels, extra } = options;
+  const { namespace, dir } = site;
+  const charon = await CharonDaemon.start({
+    namespace,
+    dir,
+    backend: 'lagopus',
+    ...(logLevels === undefined ? {} : { logLevels }),
+    ...(extra === undefined ? {} : { extra }),
+  });
+  return lab.use(charon);
 }
 
 async function startDataplane(lab: Lab, site: Site, options: GatewayOptions): Promise<DataplaneProcess> {

@@ -15,7 +15,7 @@ export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
 export { FeedRelay } from './feed-relay.ts';
-export { Gateway, type GatewayOptions } from './gateway.ts';
+export { Gateway, type GatewayOptions, type GatewayPart } from './gateway.ts';
 export {
   assertSettled,
   DrillsFile,
