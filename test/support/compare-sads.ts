@@ -91,7 +91,13 @@ async function listDataplane(target: string): Promise<ReadonlySet<SaName>> {
   let isComplete = false;
   try {
     const deadline = Date.now() + 10_000;
-    const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {}, { deadline });
+    const stream = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      {},
+      { deadline },
+    );
     for await (const chunk of stream) {
       const { sas, complete } = chunkSchema.parse(chunk);
       isComplete = complete;

@@ -106,7 +106,9 @@ export class FaultRig {
     const { ours, peer, gateway, other } = this.pair;
     const [own, theirs] = await Promise.all([ours.swanctl.childSas(), peer.swanctl.childSas()]);
     const states = (sas: typeof own): string =>
-      JSON.stringify(Object.entries(Object.groupBy(sas, ({ state }) => state)).map(([k, v]) => [k, v?.length]));
+      JSON.stringify(
+        Object.entries(Object.groupBy(sas, ({ state }) => state)).map(([k, v]) => [k, v?.length]),
+      );
     const all = JSON.stringify([['INSTALLED', this.count]]);
     assert.deepEqual([states(own), states(theirs)], [all, all], 'CHILD_SAs by state');
     assert.equal(new Set(own.map(({ name }) => name)).size, this.count, 'one of each');

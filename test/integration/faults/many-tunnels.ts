@@ -35,6 +35,19 @@ function address(child: number, side: Side, host: number): string {
   return `198.19.${third}.${(child % NETS_PER_OCTET) * 16 + host}`;
 }
 
+/** Lets nothing of the inner networks out in clear, whatever tunnels there are. */
+const FENCE: Settings = {
+  local_addrs: '127.0.0.1',
+  children: {
+    fence: {
+      local_ts: '198.19.0.0/16',
+      remote_ts: '198.19.0.0/16',
+      mode: 'drop',
+      start_action: 'trap',
+    },
+  },
+};
+
 /**
  * The swanctl.conf of one side: identities of its own for every IKE_SA, a pair of /28 networks for every
  * CHILD_SA. Every second IKE_SA has its ESP in UDP. The left side brings everything up when it is loaded.
@@ -68,7 +81,7 @@ export function gridSettings(
     },
   ]);
   return {
-    connections: Object.fromEntries(connections),
+    connections: { ...Object.fromEntries(connections), fence: FENCE },
     secrets: { 'ike-test': { secret: 'a secret of the lab' } },
   };
 }
