@@ -21,9 +21,16 @@ export type RekeyRequestsOptions = {
   readonly tasks: BackgroundTasks;
   readonly logger: Logger;
   readonly backOff: BackOffOptions;
-  /** Between two rekeys of any CHILD_SAs. */
-  readonly spacingMs: number;
+  /** Rekeys that charon may have to do at once. */
+  readonly maxUnderWay: number;
 };
+
+/** A rekey that takes longer waits for a peer, not for charon: another one may start. */
+const UNDER_WAY_MS = 2_000;
+/** How often it is looked at whether the next one may start. */
+const LOOK_MS = 5;
+/** For a CHILD_SA that charon is busy with: soon it is in use again, or gone. */
+const BUSY_BACK_OFF: BackOffOptions = { firstMs: 500, maxMs: 60_000 };
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
   return `${direction} ${protocol} ${spi}`;
@@ -39,14 +46,21 @@ function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, Ch
   return index;
 }
 
+/** Outbound SAs first: charon deletes them when the new CHILD_SA is in use, inbound ones seconds later. */
+function outboundFirst([, a]: readonly [SaKey, Want], [, b]: readonly [SaKey, Want]): number {
+  return Number(a.id.direction === 'inbound') - Number(b.id.direction === 'inbound');
+}
+
 /**
- * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): one after
- * the other, again with back-off while the SA is still wanted, and only those charon
+ * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): a few at a
+ * time, again with back-off while the SA is still wanted, and only those charon
  * lists as INSTALLED, so never one whose rekey or deletion is under way.
  */
 export class RekeyRequests {
   readonly #options: RekeyRequestsOptions;
   readonly #wants = new Map<SaKey, Want>();
+  /** When charon was asked for what it has not done yet. */
+  readonly #underWay = new Map<SaKey, number>();
   readonly #alarm: Alarm;
   #isAsking = false;
   #isFailing = false;
@@ -77,13 +91,14 @@ export class RekeyRequests {
   /** The SA is gone or replaced. */
   drop(key: SaKey): void {
     this.#wants.delete(key);
+    this.#underWay.delete(key);
   }
 
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
     for (const [key, { reason }] of this.#wants) {
-      if (reason === 'lost' && !lost.has(key)) this.#wants.delete(key);
+      if (reason === 'lost' && !lost.has(key)) this.drop(key);
     }
     for (const id of ids) this.want(id, 'lost');
   }
@@ -108,19 +123,22 @@ export class RekeyRequests {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { tunnels, clock, logger, spacingMs } = this.#options;
+    const { tunnels, clock, logger, backOff } = this.#options;
     const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
+    due.sort(outboundFirst);
     const handled = new Set<string>();
     try {
       const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
       for (const [key, want] of due) {
+        await this.#waitForRoom(signal);
         if (!this.#wants.has(key)) continue;
-        this.#postpone(key, want);
         const { direction, protocol, spi } = want.id;
         const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        if (child === undefined || child.state !== 'INSTALLED' || handled.has(child.childId)) continue;
-        if (handled.size > 0) await clock.sleep(spacingMs, { signal });
+        const isBusy = child === undefined || child.state !== 'INSTALLED';
+        this.#postpone(key, want, isBusy ? BUSY_BACK_OFF : backOff);
+        if (isBusy || handled.has(child.childId)) continue;
         handled.add(child.childId);
+        this.#underWay.set(key, clock.now());
         this.#asked += 1;
         logger.info(
           { sa: key, reason: want.reason, child: child.name, childId: child.childId },
@@ -131,16 +149,26 @@ export class RekeyRequests {
       this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof AgentError) || signal.aborted) throw error;
-      for (const [key, want] of due) this.#postpone(key, want);
+      for (const [key, want] of due) this.#postpone(key, want, backOff);
       if (!this.#isFailing) logger.warn({ error: error.message }, 'cannot ask charon to rekey, will retry');
       this.#isFailing = true;
     }
   }
 
-  #postpone(key: SaKey, want: Want): void {
+  async #waitForRoom(signal: AbortSignal): Promise<void> {
+    const { clock, maxUnderWay } = this.#options;
+    while (this.#underWay.size >= maxUnderWay) {
+      await clock.sleep(LOOK_MS, { signal });
+      for (const [key, askedMs] of this.#underWay) {
+        if (clock.now() - askedMs >= UNDER_WAY_MS) this.#underWay.delete(key);
+      }
+    }
+  }
+
+  #postpone(key: SaKey, want: Want, backOff: BackOffOptions): void {
     if (!this.#wants.has(key)) return;
     const attempts = want.attempts + 1;
-    const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, this.#options.backOff);
+    const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, backOff);
     this.#wants.set(key, { ...want, attempts, notBeforeMs });
   }
 }

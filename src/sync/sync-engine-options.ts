@@ -28,4 +28,5 @@ export type SyncEngineOptions = {
 export const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
 export const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
 export const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
-export const REKEY_SPACING_MS = 50;
+/** As many as charon has threads; each IKE_SA does one at a time anyway. */
+export const REKEYS_UNDER_WAY = 16;

@@ -19,7 +19,7 @@ import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
   REKEY_BACK_OFF,
-  REKEY_SPACING_MS,
+  REKEYS_UNDER_WAY,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
 } from './sync-engine-options.ts';
@@ -65,7 +65,7 @@ export class SyncEngine implements AsyncDisposable {
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
       backOff: REKEY_BACK_OFF,
-      spacingMs: REKEY_SPACING_MS,
+      maxUnderWay: REKEYS_UNDER_WAY,
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
@@ -347,7 +347,7 @@ export class SyncEngine implements AsyncDisposable {
       if (!isCurrent()) return undefined;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
-      this.#rekeys.setLost(repair.lost);
+      this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(repair.lost));
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
