@@ -1,13 +1,15 @@
 import { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
 import type { Lab, Site } from './lab.ts';
 import type { ManagedProcess } from './managed-process.ts';
-import { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+import { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './product-processes.ts';
 
 export type GatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
   readonly logLevel?: LogLevel;
   /** Top-level keys put over the generated configurations. */
   readonly agentOverrides?: Readonly<Record<string, unknown>>;
   readonly dataplaneOverrides?: Readonly<Record<string, unknown>>;
+  /** Starts agent and dataplane. */
+  readonly launch?: Launcher;
 };
 
 /** A process of the gateway. */
@@ -103,9 +105,10 @@ async function startCharon(lab: Lab, site: Site, options: GatewayOptions): Promi
 }
 
 async function startDataplane(lab: Lab, site: Site, options: GatewayOptions): Promise<DataplaneProcess> {
-  const { logLevel = 'debug', dataplaneOverrides = {} } = options;
+  const { logLevel = 'debug', dataplaneOverrides: overrides = {}, launch } = options;
   const { namespace, dir } = site;
-  return lab.use(await DataplaneProcess.start({ namespace, dir, logLevel, overrides: dataplaneOverrides }));
+  const surroundings = launch === undefined ? {} : { launch };
+  return lab.use(await DataplaneProcess.start({ namespace, dir, logLevel, overrides, ...surroundings }));
 }
 
 async function startAgent(
@@ -115,7 +118,7 @@ async function startAgent(
   dataplane: DataplaneProcess,
   options: GatewayOptions,
 ): Promise<AgentProcess> {
-  const { logLevel = 'debug', agentOverrides = {} } = options;
+  const { logLevel = 'debug', agentOverrides = {}, launch } = options;
   const agent = await AgentProcess.start({
     namespace: site.namespace,
     dir: site.dir,
@@ -124,6 +127,7 @@ async function startAgent(
     dataplaneTarget: dataplane.target,
     logLevel,
     overrides: agentOverrides,
+    ...(launch === undefined ? {} : { launch }),
   });
   return lab.use(agent);
 }

@@ -47,7 +47,7 @@ export {
   startKernelPeer,
   startLibipsecPeer,
 } from './peer.ts';
-export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './product-processes.ts';
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
@@ -65,6 +65,7 @@ export {
   type TrafficOptions,
 } from './scene.ts';
 export { formatSettings, mergeSettings, type Settings } from './settings.ts';
+export { SocketRelay } from './socket-relay.ts';
 export { type ListedChildSa, Swanctl } from './swanctl.ts';
 export { TempDir } from './temp-dir.ts';
 export {

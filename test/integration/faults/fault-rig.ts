@@ -4,7 +4,6 @@ import {
   command,
   diffOf,
   eventually,
-  type FlowReport,
   type Gateway,
   type GatewayOptions,
   type GatewayPair,
@@ -15,7 +14,8 @@ import {
   type Settings,
   startGatewayPair,
 } from '../../support/index.ts';
-import { addInnerHosts, gridSettings, innerHost, type TunnelGrid } from './many-tunnels.ts';
+import { Flows } from './flows.ts';
+import { addInnerHosts, type GridOptions, gridSettings, innerHost } from './many-tunnels.ts';
 
 const FLOWS = 10;
 const PACKETS_PER_SECOND_EACH = 100;
@@ -27,14 +27,10 @@ const MANY: Settings = {
   retransmit_tries: 6,
   retransmit_timeout: 1,
   retransmit_base: 1.4,
+  filelog: { tests: { ike_name: true } },
 };
 
-export type FaultRigOptions = {
-  readonly grid: TunnelGrid;
-  readonly gateway?: GatewayOptions;
-  /** On top of every connection, at both ends. */
-  readonly connection?: Settings;
-};
+export type FaultRigOptions = GridOptions & { readonly gateway?: GatewayOptions };
 
 /** Two gateways of the product with many CHILD_SAs between them, and packets through some. */
 export class FaultRig {
@@ -82,7 +78,7 @@ export class FaultRig {
   /** Loads a gateway's tunnels; ours are brought up by that. */
   async load({ site, charon }: Gateway): Promise<void> {
     const sites = { left: this.pair.ours.site, right: this.pair.peer.site };
-    await charon.swanctl.load(gridSettings(sites, site.name, this.#options.grid, this.#options.connection));
+    await charon.swanctl.load(gridSettings(sites, site.name, this.#options));
   }
 
   /** Waits until both ends have every CHILD_SA once and each dataplane holds just these. */
@@ -149,49 +145,4 @@ async function assertEndConverged(gateway: Gateway, count: number): Promise<void
   const expected = { children: count, passing: 0, held: 2 * count, missing: [], unexpected: [] };
   assert.deepEqual(JSON.parse(stdout), expected, `compare-sads at ${gateway.site.name}`);
   assert.deepEqual(await diffOf(gateway), { isInSync: true, entries: [] }, `diff at ${gateway.site.name}`);
-}
-
-/** What became of all numbered packets. */
-export type FlowTotals = {
-  readonly sent: number;
-  readonly lost: number;
-  readonly duplicates: number;
-  /** Flows that lost some. */
-  readonly affected: number;
-  readonly longestSilenceMs: number;
-};
-
-export class Flows implements AsyncDisposable {
-  readonly #flows: readonly PacketFlow[];
-
-  constructor(flows: readonly PacketFlow[]) {
-    this.#flows = flows;
-  }
-
-  /** Waits until more has arrived everywhere. */
-  async flow(packets = 20, timeoutMs = 20_000): Promise<void> {
-    await Promise.all(
-      this.#flows.map(async (flow) => {
-        const { received } = await flow.received();
-        await flow.waitReceived(received + packets, timeoutMs);
-      }),
-    );
-  }
-
-  async finish(): Promise<FlowTotals> {
-    const reports = await Promise.all(this.#flows.map((flow) => flow.finish()));
-    const sum = (figure: (report: FlowReport) => number): number =>
-      reports.reduce((total, report) => total + figure(report), 0);
-    return {
-      sent: sum(({ sent }) => sent),
-      lost: sum(({ lost }) => lost),
-      duplicates: sum(({ duplicates }) => duplicates),
-      affected: reports.filter(({ lost }) => lost > 0).length,
-      longestSilenceMs: Math.max(...reports.map(({ longestSilenceMs }) => longestSilenceMs)),
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#flows.map((flow) => flow[Symbol.asyncDispose]()));
-  }
 }

@@ -5,6 +5,14 @@ import type { Settings, Site } from '../../support/index.ts';
 /** How many IKE_SAs between the two gateways, and how many CHILD_SAs in each. */
 export type TunnelGrid = { readonly ikeSas: number; readonly childrenEach: number };
 
+export type GridOptions = {
+  readonly grid: TunnelGrid;
+  /** On top of every connection, at both ends. */
+  readonly connection?: Settings;
+  /** On top of every CHILD_SA. */
+  readonly child?: Settings;
+};
+
 type Side = Site['name'];
 
 /** First third octets of the inner networks. */
@@ -17,8 +25,13 @@ export function ikeName(ike: number): string {
   return `gw${ike}`;
 }
 
-export function childName(child: number): string {
+function childName(child: number): string {
   return `net${child}`;
+}
+
+/** The CHILD_SAs of one IKE_SA. */
+export function childNamesOf(ike: number, { childrenEach }: TunnelGrid): ReadonlySet<string> {
+  return new Set(indices(childrenEach).map((position) => childName(ike * childrenEach + position)));
 }
 
 /** The first host of a CHILD_SA's inner network on one side. */
@@ -55,8 +68,7 @@ const FENCE: Settings = {
 export function gridSettings(
   sites: Readonly<Record<Side, Site>>,
   side: Side,
-  { ikeSas, childrenEach }: TunnelGrid,
-  connection: Settings = {},
+  { grid: { ikeSas, childrenEach }, connection = {}, child = {} }: GridOptions,
 ): Settings {
   if (ikeSas * childrenEach > LIMIT) throw new RangeError(`at most ${LIMIT} CHILD_SAs`);
   const other = side === 'left' ? 'right' : 'left';
@@ -74,8 +86,8 @@ export function gridSettings(
       ...connection,
       children: Object.fromEntries(
         indices(childrenEach).map((position) => {
-          const child = ike * childrenEach + position;
-          return [childName(child), childSettings(child, side, other)];
+          const number = ike * childrenEach + position;
+          return [childName(number), { ...childSettings(number, side, other), ...child }];
         }),
       ),
     },

@@ -13,10 +13,12 @@ const PATIENCE_MS = 200;
 export class RekeyStorm implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[];
+  readonly #spared: ReadonlySet<string>;
   #asked = 0;
 
-  /** `perSecond` rekeys asked of each charon. */
-  constructor(viciUris: readonly string[], perSecond: number) {
+  /** `perSecond` rekeys asked of each charon; none of the CHILD_SAs with `spared` names. */
+  constructor(viciUris: readonly string[], perSecond: number, spared: ReadonlySet<string>) {
+    this.#spared = spared;
     this.#loops = viciUris.map((uri) => this.#run(uri, (BURST * 1_000) / perSecond));
   }
 
@@ -49,8 +51,9 @@ export class RekeyStorm implements AsyncDisposable {
     const { signal } = this.#stop;
     const children: { ikeId: number; childId: number; rank: number }[] = [];
     for await (const ike of client.listSaSummaries({ noblock: true, signal })) {
-      for (const { uniqueId: childId, state } of ike.children) {
-        if (state === 'INSTALLED') children.push({ ikeId: ike.uniqueId, childId, rank: Math.random() });
+      for (const { uniqueId: childId, name, state } of ike.children) {
+        if (state === 'INSTALLED' && !this.#spared.has(name))
+          children.push({ ikeId: ike.uniqueId, childId, rank: Math.random() });
       }
     }
     children.sort((a, b) => a.rank - b.rank);
