@@ -7,8 +7,8 @@ export type TunnelGrid = { readonly ikeSas: number; readonly childrenEach: numbe
 
 export type GridOptions = {
   readonly grid: TunnelGrid;
-  /** On top of every connection, at both ends. */
-  readonly connection?: Settings;
+  /** On top of every connection at the right end. */
+  readonly peerConnection?: Settings;
   /** On top of every CHILD_SA. */
   readonly child?: Settings;
 };
@@ -68,7 +68,7 @@ const FENCE: Settings = {
 export function gridSettings(
   sites: Readonly<Record<Side, Site>>,
   side: Side,
-  { grid: { ikeSas, childrenEach }, connection = {}, child = {} }: GridOptions,
+  { grid: { ikeSas, childrenEach }, peerConnection = {}, child = {} }: GridOptions,
 ): Settings {
   if (ikeSas * childrenEach > LIMIT) throw new RangeError(`at most ${LIMIT} CHILD_SAs`);
   const other = side === 'left' ? 'right' : 'left';
@@ -83,7 +83,7 @@ export function gridSettings(
       rekey_time: 0,
       local: { auth: 'psk', id: `${side}${ike}.test` },
       remote: { auth: 'psk', id: `${other}${ike}.test` },
-      ...connection,
+      ...(side === 'right' ? peerConnection : {}),
       children: Object.fromEntries(
         indices(childrenEach).map((position) => {
           const number = ike * childrenEach + position;

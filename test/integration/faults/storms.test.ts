@@ -60,7 +60,7 @@ test('500 CHILD_SAs in a rekey storm', { timeout: 900_000 }, async (t) => {
   const rig = await FaultRig.start(lab, {
     grid: GRID,
     gateway: { agentOverrides: { vici: { uri: `unix://${vici.path}` }, auditIntervalMs: AUDIT_INTERVAL_MS } },
-    connection: { dpd_delay: '1s' },
+    peerConnection: { dpd_delay: '1s' },
   });
   const begunMs = performance.now();
   await rig.converged();
