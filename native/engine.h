@@ -91,6 +91,11 @@ uint64_t engine_now_ms(void);
 const struct engine_statistics *engine_statistics(const struct engine *engine);
 
 struct sad *engine_sad(struct engine *engine);
+/*
+ * Delivers what the raw sockets hold already, up to a bound; callbacks are called from within. Call it
+ * before an inbound SA is removed: what came for it while it was there is still delivered.
+ */
+void engine_receive(struct engine *engine);
 /* Forgets everything the SPD said. Call it before an SA or policy is removed and after any change. */
 void engine_clear_flows(struct engine *engine);
 void engine_remove_sa(struct engine *engine, struct sa *sa);
