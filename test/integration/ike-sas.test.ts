@@ -9,6 +9,7 @@ import {
   IKE_NAME,
   ikeSas,
   Lab,
+  type Peer,
   type Settings,
   startGatewayPair,
   Traffic,
@@ -26,6 +27,10 @@ async function replacingIkeSa({ ours, peer }: GatewayPair, replace: () => Promis
   });
 }
 
+function reauthenticate({ swanctl }: Peer): Promise<unknown> {
+  return swanctl.run(['--rekey', '--ike', IKE_NAME, '--reauth']);
+}
+
 async function startUnderTraffic(
   lab: Lab,
   extra: Settings,
@@ -37,29 +42,31 @@ async function startUnderTraffic(
   return { pair, traffic };
 }
 
-test('an IKE_SA that is reauthenticated, made before it is broken, loses no packet', async () => {
-  await using lab = await Lab.create();
-  const { pair, traffic } = await startUnderTraffic(lab, { make_before_break: true });
-  for (const self of [pair.ours, pair.peer]) {
-    await replacingIkeSa(pair, () => self.swanctl.run(['--rekey', '--ike', IKE_NAME, '--reauth']));
+/**
+ * The responder of IKE_AUTH sends on the new CHILD_SA before its answer has told the initiator of it: what
+ * arrives earlier than the answer is lost, in one go. The initiator loses nothing.
+ */
+for (const initiator of ['ours', 'peer'] as const) {
+  test(`an IKE_SA that ${initiator} reauthenticates, made before it is broken: its initiator loses no packet`, async () => {
+    await using lab = await Lab.create();
+    const { pair, traffic } = await startUnderTraffic(lab, { make_before_break: true });
+    await replacingIkeSa(pair, () => reauthenticate(pair[initiator]));
     await traffic.flows();
-  }
-  await traffic.assertComplete();
-  await assertSettled(pair, 1);
-});
+    const [there, back] = await traffic.finish();
+    const [own, others] = initiator === 'ours' ? [there, back] : [back, there];
+    assert.deepEqual([own.lost, own.duplicates], [0, 0], JSON.stringify(own));
+    assert(others.gaps.length <= 1 && others.duplicates === 0, JSON.stringify(others));
+    await assertSettled(pair, 1);
+  });
+}
 
 test('an IKE_SA that is broken before it is reauthenticated loses packets in between alone', async () => {
   await using lab = await Lab.create();
   const { pair, traffic } = await startUnderTraffic(lab, { make_before_break: false });
-  await replacingIkeSa(pair, () => pair.ours.swanctl.run(['--rekey', '--ike', IKE_NAME, '--reauth']));
+  await replacingIkeSa(pair, () => reauthenticate(pair.ours));
   await traffic.flows(PACKETS_PER_SECOND);
   for (const report of await traffic.finish()) {
-    const { duplicates, gaps } = report;
-    assert.deepEqual(
-      { duplicates, gaps: gaps.length > 1 },
-      { duplicates: 0, gaps: false },
-      JSON.stringify(report),
-    );
+    assert(report.gaps.length <= 1 && report.duplicates === 0, JSON.stringify(report));
   }
   await assertSettled(pair, 1);
 });
