@@ -29,6 +29,8 @@ export type RekeyRequestsOptions = {
 const UNDER_WAY_MS = 2_000;
 /** How often it is looked at whether the next one may start. */
 const LOOK_MS = 5;
+/** Rekeys of one round, at least, and as a share of what is wanted: then charon is listed again. */
+const ROUND = { atLeast: 64, share: 1 / 8 } as const;
 /** For a CHILD_SA that charon is busy with: soon it is in use again, or gone. */
 const BUSY_BACK_OFF: BackOffOptions = { firstMs: 500, maxMs: 60_000 };
 
@@ -36,14 +38,15 @@ function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): stri
   return `${direction} ${protocol} ${spi}`;
 }
 
+function namesOf({ protocol, inboundSpi, outboundSpi }: ChildSaView): readonly string[] {
+  return [
+    ...(inboundSpi === undefined ? [] : [childKey('inbound', protocol, inboundSpi)]),
+    ...(outboundSpi === undefined ? [] : [childKey('outbound', protocol, outboundSpi)]),
+  ];
+}
+
 function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, ChildSaView> {
-  const index = new Map<string, ChildSaView>();
-  for (const child of children) {
-    const { protocol, inboundSpi, outboundSpi } = child;
-    if (inboundSpi !== undefined) index.set(childKey('inbound', protocol, inboundSpi), child);
-    if (outboundSpi !== undefined) index.set(childKey('outbound', protocol, outboundSpi), child);
-  }
-  return index;
+  return new Map(children.flatMap((child) => namesOf(child).map((name) => [name, child] as const)));
 }
 
 /** Outbound SAs first: charon deletes them when the new CHILD_SA is in use, inbound ones seconds later. */
@@ -126,22 +129,29 @@ export class RekeyRequests {
     const { tunnels, clock, logger, backOff } = this.#options;
     const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
     due.sort(outboundFirst);
-    const handled = new Set<string>();
+    const limit = Math.max(ROUND.atLeast, due.length * ROUND.share);
+    let asked = 0;
     try {
       const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [key, want] of due) {
+      const keys = new Map(due.map(([key, { id }]) => [childKey(id.direction, id.protocol, id.spi), key]));
+      for (const [key, { id, reason, notBeforeMs }] of due) {
+        // One that charon was busy with does not wait for all the others.
+        if (asked >= limit) break;
         await this.#waitForRoom(signal);
-        if (!this.#wants.has(key)) continue;
-        const { direction, protocol, spi } = want.id;
-        const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        const isBusy = child === undefined || child.state !== 'INSTALLED';
-        this.#postpone(key, want, isBusy ? BUSY_BACK_OFF : backOff);
-        if (isBusy || handled.has(child.childId)) continue;
-        handled.add(child.childId);
+        if (this.#wants.get(key)?.notBeforeMs !== notBeforeMs) continue;
+        const child: ChildSaView | undefined = children.get(childKey(id.direction, id.protocol, id.spi));
+        if (child === undefined || child.state !== 'INSTALLED') {
+          this.#postpone(key, BUSY_BACK_OFF);
+          continue;
+        }
+        // Both its SAs are replaced by one rekey.
+        const replaced = new Set([key, ...namesOf(child).flatMap((name) => keys.get(name) ?? [])]);
+        for (const other of replaced) this.#postpone(other, backOff);
         this.#underWay.set(key, clock.now());
         this.#asked += 1;
+        asked += 1;
         logger.info(
-          { sa: key, reason: want.reason, child: child.name, childId: child.childId },
+          { sa: key, reason, child: child.name, childId: child.childId },
           'rekeying an unusable SA',
         );
         await tunnels.rekeyChildSa(child, { signal });
@@ -149,7 +159,7 @@ export class RekeyRequests {
       this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof AgentError) || signal.aborted) throw error;
-      for (const [key, want] of due) this.#postpone(key, want, backOff);
+      for (const [key] of due) this.#postpone(key, backOff);
       if (!this.#isFailing) logger.warn({ error: error.message }, 'cannot ask charon to rekey, will retry');
       this.#isFailing = true;
     }
@@ -165,8 +175,9 @@ export class RekeyRequests {
     }
   }
 
-  #postpone(key: SaKey, want: Want, backOff: BackOffOptions): void {
-    if (!this.#wants.has(key)) return;
+  #postpone(key: SaKey, backOff: BackOffOptions): void {
+    const want = this.#wants.get(key);
+    if (want === undefined) return;
     const attempts = want.attempts + 1;
     const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, backOff);
     this.#wants.set(key, { ...want, attempts, notBeforeMs });

@@ -29,6 +29,7 @@ test('the wall clock of agent and dataplane is stepped by an hour', { timeout: 3
     child: { life_time: LIFE_TIME },
     gateway: {
       logLevel: 'debug',
+      extra: { delete_rekeyed_delay: 1 },
       launch: (argv) => [
         'env',
         `NODE_OPTIONS=--import=${preload}`,
@@ -53,7 +54,6 @@ test('the wall clock of agent and dataplane is stepped by an hour', { timeout: 3
   for (const [what, offsetMs] of [
     ['forward', HOUR_MS],
     ['back, two hours at once', -HOUR_MS],
-    ['right again', 0],
   ] as const) {
     await t.test(`${what}: no packet lost`, async (t) => {
       const { lost } = await throughStorm(t, rig, () => step(offsetMs));
