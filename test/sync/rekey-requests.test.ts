@@ -4,6 +4,7 @@ import { type SaId, saKey, toSpi } from '../../src/sad/index.ts';
 import { BackgroundTasks } from '../../src/sync/background-tasks.ts';
 import type { ChildSaView } from '../../src/sync/index.ts';
 import { RekeyRequests } from '../../src/sync/rekey-requests.ts';
+import { REKEYING } from '../../src/sync/sync-engine-options.ts';
 import { silentLogger } from '../../src/util/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -11,6 +12,7 @@ import { FakeTunnels } from '../support/fake-tunnels.ts';
 import { sampleSa } from '../support/sample-sas.ts';
 
 const MAX_UNDER_WAY = 3;
+const PATIENCE_MS = 2_000;
 
 const inboundSpi = (child: number): number => 0x1000 + child;
 const outboundSpi = (child: number): number => 0x2000 + child;
@@ -43,8 +45,8 @@ class RekeyLab implements AsyncDisposable {
     clock: this.clock,
     tasks: this.#tasks,
     logger: silentLogger,
-    backOff: { firstMs: 5_000, maxMs: 60_000 },
-    maxUnderWay: MAX_UNDER_WAY,
+    ...REKEYING,
+    slots: { count: MAX_UNDER_WAY, patienceMs: PATIENCE_MS },
   });
 
   /** Both SAs of CHILD_SAs 1 .. count are lost. */
@@ -86,7 +88,7 @@ test('rekeys that do not end do not keep the others waiting', async () => {
   await using lab = new RekeyLab();
   lab.lose(5);
   await lab.asked(['1', '2', '3'], 1);
-  for (let waited = 0; waited < 2_000; waited += 5) await lab.clock.advance(5);
+  await lab.clock.advance(PATIENCE_MS);
   await lab.asked(['1', '2', '3', '4', '5'], 5);
 });
 
