@@ -83,19 +83,23 @@ export class FaultRig {
     await charon.swanctl.load(gridSettings(sites, site.name, this.#options));
   }
 
-  /** Waits until both ends have every CHILD_SA once and each dataplane holds just these. */
-  async converged(timeoutMs = 60_000): Promise<void> {
+  /**
+   * Waits until both ends have every CHILD_SA once and each dataplane holds just these; since when, by
+   * performance.now().
+   */
+  async converged(timeoutMs = 80_000): Promise<number> {
     let difference: unknown;
-    const isConverged = async (): Promise<boolean> => {
+    const isConverged = async (): Promise<number | undefined> => {
+      const askedMs = performance.now();
       try {
         await this.#assertConverged();
-        return true;
+        return askedMs;
       } catch (error) {
         difference = error;
-        return false;
+        return undefined;
       }
     };
-    await eventually('converged', isConverged, { timeoutMs, intervalMs: 100 }).catch(() => {
+    return await eventually('converged', isConverged, { timeoutMs, intervalMs: 100 }).catch(() => {
       throw difference;
     });
   }

@@ -39,8 +39,7 @@ export async function throughStorm(
     calmMs = performance.now();
     asked = storm.asked;
   }
-  await rig.converged();
-  const convergedMs = performance.now();
+  const convergedMs = await rig.converged();
   await flows.mark();
   await flows.flow();
   const totals = await flows.finish();
