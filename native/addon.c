@@ -72,6 +72,16 @@ static napi_value method_clear_flows(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+static napi_value method_receive(napi_env env, napi_callback_info info)
+{
+	struct call call;
+
+	if (begin_call(env, info, 0, &call)) {
+		engine_receive(call.engine);
+	}
+	return NULL;
+}
+
 static napi_value method_statistics(napi_env env, napi_callback_info info)
 {
 	const struct engine_statistics *statistics;
@@ -213,6 +223,7 @@ NAPI_MODULE_INIT()
 		METHOD("readPolicy", method_read_policy),
 		METHOD("removePolicy", method_remove_policy),
 		METHOD("clearFlows", method_clear_flows),
+		METHOD("receive", method_receive),
 		METHOD("statistics", method_statistics),
 		METHOD("encapsulate", method_encapsulate),
 		METHOD("decapsulate", method_decapsulate),

@@ -105,6 +105,11 @@ const struct engine_statistics *engine_statistics(const struct engine *engine);
 struct sad *engine_sad(struct engine *engine);
 /* Whether an SA may name this device. Before the engine is open there is the first one. */
 bool engine_has_device(const struct engine *engine, uint32_t device);
+/*
+ * Delivers what the raw sockets hold already, up to a bound; callbacks are called from within. Call it
+ * before an inbound SA is removed: what came for it while it was there is still delivered.
+ */
+void engine_receive(struct engine *engine);
 /* Forgets everything the SPD said. Call it before an SA or policy is removed and after any change. */
 void engine_clear_flows(struct engine *engine);
 void engine_remove_sa(struct engine *engine, struct sa *sa);

@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 
 #define PEER_REPORT_INTERVAL_MS 1000
+/* Of engine_receive(), per socket. */
+#define RECEIVE_SLICES 16
 
 static void note_peer(struct engine *engine, struct sa *sa, uint32_t address, uint16_t port)
 {
@@ -132,4 +134,20 @@ void on_outer_readable(uv_poll_t *poll, int status, int events)
 		slice_fault(engine, poll, "receive from a raw socket", -status);
 	}
 	slice_finish(engine);
+}
+
+void engine_receive(struct engine *engine)
+{
+	uint64_t before;
+	int poll, slices;
+
+	for (poll = POLL_ESP; engine->is_open && poll <= POLL_UDP; poll++) {
+		for (slices = 0; slices < RECEIVE_SLICES && engine->is_open; slices++) {
+			before = engine->statistics.outerPacketsReceived;
+			on_outer_readable(&engine->polls[poll], 0, UV_READABLE);
+			if (engine->statistics.outerPacketsReceived - before < SLICE) {
+				break;
+			}
+		}
+	}
 }

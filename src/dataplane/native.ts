@@ -141,6 +141,8 @@ export type NativeEngine = {
   removePolicy(policy: Handle): void;
   /** After any change of what classify() would say. */
   clearFlows(): void;
+  /** Delivers what the raw sockets hold already, up to a bound; callbacks come from within. */
+  receive(): void;
   statistics(): Record<string, bigint>;
   /** One packet without any descriptor: the outer packet, or an EspResult. */
   encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;

@@ -162,6 +162,18 @@ export class Sad {
     return this.#owned(parseSaName(request.id), author);
   }
 
+  /**
+   * As `find`, after what has come for an inbound SA was delivered: charon deletes a replaced one when its
+   * peer has stopped sending, and a process that waits for a processor may not have seen all of it.
+   */
+  findToDelete(request: DeleteSa, author: Author): SaRecord | undefined {
+    const record = this.find(request, author);
+    if (record === undefined || !record.name.isInbound) return record;
+    this.#options.engine.receive();
+    // A packet may have been its last one.
+    return this.find(request, author);
+  }
+
   /** Removes an SA and wipes its keys. */
   remove(record: SaRecord): SaCounters {
     const { name } = record;

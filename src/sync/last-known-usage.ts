@@ -1,4 +1,11 @@
-import { type Restoration, type SaKey, type SaUsage, type SecurityAssociation, saKey } from '../sad/index.ts';
+import {
+  type Restoration,
+  type SaId,
+  type SaKey,
+  type SaUsage,
+  type SecurityAssociation,
+  saKey,
+} from '../sad/index.ts';
 
 /** What the dataplane last said of each SA: what is left of one it lost. */
 export class LastKnownUsage {
@@ -16,6 +23,15 @@ export class LastKnownUsage {
     for (const key of this.#usages.keys()) {
       if (!keys.has(key)) this.#usages.delete(key);
     }
+  }
+
+  /** Those that carried packets last come first: somebody waits for them. */
+  mostRecentlyUsedFirst(ids: readonly SaId[]): readonly SaId[] {
+    const idleMs = (id: SaId): number => {
+      const idle = this.#usages.get(saKey(id))?.counters.idleMs;
+      return idle === undefined ? Number.MAX_SAFE_INTEGER : Number(idle);
+    };
+    return [...ids].sort((a, b) => idleMs(a) - idleMs(b));
   }
 
   /**

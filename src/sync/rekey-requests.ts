@@ -29,6 +29,9 @@ export type RekeyRequestsOptions = {
   readonly onAsked?: (key: SaKey, child: ChildSaView) => void;
 };
 
+/** Rekeys of one round, at least, and as a share of what is due: then charon is listed again. */
+const ROUND = { atLeast: 64, share: 1 / 8 } as const;
+
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
   return `${direction} ${protocol} ${spi}`;
 }
@@ -105,7 +108,9 @@ export class RekeyRequests {
     const { tunnels, logger } = this.#options;
     try {
       const children = indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [child, wants] of this.#byChild(due.toSorted(outboundFirst), children)) {
+      const groups = [...this.#byChild(due.toSorted(outboundFirst), children)];
+      // One that charon was busy with does not wait for hundreds of others.
+      for (const [child, wants] of groups.slice(0, Math.max(ROUND.atLeast, groups.length * ROUND.share))) {
         const keys = wants.map(([key]) => key);
         await this.#slots.take(keys, { signal });
         const wanted = wants.find(([key]) => this.#rounds.get(key) !== undefined);

@@ -15,7 +15,7 @@ export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
 export { FeedRelay } from './feed-relay.ts';
-export { Gateway, type GatewayOptions } from './gateway.ts';
+export { Gateway, type GatewayOptions, type GatewayPart } from './gateway.ts';
 export {
   assertSettled,
   DrillsFile,
@@ -48,7 +48,7 @@ export {
   startLibipsecPeer,
 } from './peer.ts';
 export { countInMemory, findProcess, residentKib } from './process-memory.ts';
-export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './product-processes.ts';
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
@@ -66,6 +66,7 @@ export {
   type TrafficOptions,
 } from './scene.ts';
 export { formatSettings, mergeSettings, type Settings } from './settings.ts';
+export { SocketRelay } from './socket-relay.ts';
 export { type ListedChildSa, Swanctl } from './swanctl.ts';
 export { TempDir } from './temp-dir.ts';
 export {
