@@ -4,6 +4,7 @@ import { Alarm } from './alarm.ts';
 import { type BackOffOptions, backOffMs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { ChildSaView, TunnelControl } from './ports.ts';
+import { RekeySlots } from './rekey-slots.ts';
 
 /** The dataplane lost it, or it has no sequence numbers left. */
 export type RekeyReason = 'lost' | 'sequence-overflow';
@@ -15,14 +16,15 @@ type Want = {
   readonly notBeforeMs: number;
 };
 
+type Wanted = readonly [key: SaKey, want: Want];
+
 export type RekeyRequestsOptions = {
   readonly tunnels: TunnelControl;
   readonly clock: Clock;
   readonly tasks: BackgroundTasks;
   readonly logger: Logger;
   readonly backOff: BackOffOptions;
-  /** Between two rekeys of any CHILD_SAs. */
-  readonly spacingMs: number;
+  readonly slots: { readonly count: number; readonly patienceMs: number };
 };
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
@@ -40,14 +42,15 @@ function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, Ch
 }
 
 /**
- * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): one after
- * the other, again with back-off while the SA is still wanted, and only those charon
- * lists as INSTALLED, so never one whose rekey or deletion is under way.
+ * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): a few at a
+ * time, again with back-off while the SA is still wanted, and only those charon lists as
+ * INSTALLED, so never one whose rekey or deletion is under way.
  */
 export class RekeyRequests {
   readonly #options: RekeyRequestsOptions;
   readonly #wants = new Map<SaKey, Want>();
   readonly #alarm: Alarm;
+  readonly #slots: RekeySlots;
   #isAsking = false;
   #isFailing = false;
   #asked = 0;
@@ -55,6 +58,7 @@ export class RekeyRequests {
   constructor(options: RekeyRequestsOptions) {
     this.#options = options;
     this.#alarm = new Alarm({ ...options, ring: () => this.#startRound() });
+    this.#slots = new RekeySlots({ clock: options.clock, ...options.slots });
   }
 
   get wanted(): readonly SaKey[] {
@@ -77,13 +81,14 @@ export class RekeyRequests {
   /** The SA is gone or replaced. */
   drop(key: SaKey): void {
     this.#wants.delete(key);
+    this.#slots.release(key);
   }
 
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
     for (const [key, { reason }] of this.#wants) {
-      if (reason === 'lost' && !lost.has(key)) this.#wants.delete(key);
+      if (reason === 'lost' && !lost.has(key)) this.drop(key);
     }
     for (const id of ids) this.want(id, 'lost');
   }
@@ -108,25 +113,21 @@ export class RekeyRequests {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { tunnels, clock, logger, spacingMs } = this.#options;
+    const { tunnels, clock, logger } = this.#options;
     const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
-    const handled = new Set<string>();
+    if (due.length === 0) return;
     try {
-      const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [key, want] of due) {
-        if (!this.#wants.has(key)) continue;
-        this.#postpone(key, want);
-        const { direction, protocol, spi } = want.id;
-        const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        if (child === undefined || child.state !== 'INSTALLED' || handled.has(child.childId)) continue;
-        if (handled.size > 0) await clock.sleep(spacingMs, { signal });
-        handled.add(child.childId);
-        this.#asked += 1;
-        logger.info(
-          { sa: key, reason: want.reason, child: child.name, childId: child.childId },
-          'rekeying an unusable SA',
+      const children = indexChildren(await tunnels.listChildSas({ signal }));
+      for (const [child, wants] of this.#byChild(due, children)) {
+        await this.#slots.take(
+          wants.map(([key]) => key),
+          { signal },
         );
-        await tunnels.rekeyChildSa(child, { signal });
+        const [first] = wants.filter(([key]) => this.#wants.has(key));
+        // Charon has replaced them meanwhile.
+        if (first === undefined) continue;
+        for (const [key, want] of wants) this.#postpone(key, want);
+        await this.#ask(child, first, signal);
       }
       this.#isFailing = false;
     } catch (error) {
@@ -134,6 +135,41 @@ export class RekeyRequests {
       for (const [key, want] of due) this.#postpone(key, want);
       if (!this.#isFailing) logger.warn({ error: error.message }, 'cannot ask charon to rekey, will retry');
       this.#isFailing = true;
+    }
+  }
+
+  /** One rekey replaces both SAs of a CHILD_SA. What charon is busy with already waits for its next turn. */
+  #byChild(
+    due: readonly Wanted[],
+    children: ReadonlyMap<string, ChildSaView>,
+  ): ReadonlyMap<ChildSaView, readonly Wanted[]> {
+    const groups = new Map<ChildSaView, Wanted[]>();
+    for (const wanted of due) {
+      const [key, want] = wanted;
+      const { direction, protocol, spi } = want.id;
+      const child = children.get(childKey(direction, protocol, spi));
+      if (child === undefined || child.state !== 'INSTALLED') {
+        this.#postpone(key, want);
+        continue;
+      }
+      const group = groups.get(child);
+      if (group === undefined) groups.set(child, [wanted]);
+      else group.push(wanted);
+    }
+    return groups;
+  }
+
+  /** @throws AgentError when charon cannot be asked; that it refuses this one concerns no other. */
+  async #ask(child: ChildSaView, [key, { reason }]: Wanted, signal: AbortSignal): Promise<void> {
+    const { tunnels, logger } = this.#options;
+    this.#asked += 1;
+    logger.info({ sa: key, reason, child: child.name, childId: child.childId }, 'rekeying an unusable SA');
+    try {
+      await tunnels.rekeyChildSa(child, { signal });
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'refused') throw error;
+      this.#slots.release(key);
+      logger.warn({ sa: key, reason: error.message }, 'charon does not rekey, will retry');
     }
   }
 

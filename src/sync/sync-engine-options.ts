@@ -28,4 +28,5 @@ export type SyncEngineOptions = {
 export const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
 export const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
 export const REKEY_BACK_OFF = { firstMs: 5_000, maxMs: 60_000 } as const;
-export const REKEY_SPACING_MS = 50;
+/** The half of charon's threads that its plugin lets wait for an agent; the rest is the peers'. */
+export const REKEY_SLOTS = { count: 8, patienceMs: 1_000 } as const;

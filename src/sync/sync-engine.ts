@@ -19,7 +19,7 @@ import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
   REKEY_BACK_OFF,
-  REKEY_SPACING_MS,
+  REKEY_SLOTS,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
 } from './sync-engine-options.ts';
@@ -65,7 +65,7 @@ export class SyncEngine implements AsyncDisposable {
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
       backOff: REKEY_BACK_OFF,
-      spacingMs: REKEY_SPACING_MS,
+      slots: REKEY_SLOTS,
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },

@@ -14,6 +14,7 @@ export { type Argv, CommandError, type CommandHost, type CommandResult, command 
 export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
+export { FakeGateway } from './fake-gateway.ts';
 export { FeedRelay } from './feed-relay.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';
 export {
