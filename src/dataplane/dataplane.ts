@@ -11,7 +11,7 @@ import { warnIfRoutesYield } from './fail-closed.ts';
 import { listen } from './listen.ts';
 import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
-import { Revision } from './revision.ts';
+import { Revisions } from './revision.ts';
 import { Sad } from './sad.ts';
 import { ContractServer } from './server.ts';
 import { createService } from './service.ts';
@@ -67,11 +67,11 @@ export class Dataplane implements AsyncDisposable {
       maxSas,
       encapPort: config.udpEncapPort,
     });
-    const spd = new Spd(this.#engine, maxPolicies);
+    const spd = new Spd({ engine: this.#engine, now: systemClock.now, maxPolicies });
     const events = new EventLog(bootId, config.eventHistory);
-    const revision = new Revision();
+    const revisions = new Revisions();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
-    this.#reporter = new Reporter({ sad, spd, events, revision, logger });
+    this.#reporter = new Reporter({ sad, spd, events, revisions, logger });
     late.current = {
       classify: createClassifier(sad, spd),
       saEvent: this.#reporter.onSaEvent,
@@ -83,7 +83,7 @@ export class Dataplane implements AsyncDisposable {
       reservations: new SpiReservations(systemClock, randomInt),
       lifetimes: this.#reporter.lifetimes,
       writers,
-      revision,
+      revisions,
       drills: config.drillsFile === undefined ? undefined : new Drills(config.drillsFile, logger),
       logger,
     });
@@ -96,7 +96,8 @@ export class Dataplane implements AsyncDisposable {
         writers,
         applier,
         events,
-        revision,
+        revisions,
+        now: systemClock.now,
         stop: this.#stop.signal,
         logger,
       }),

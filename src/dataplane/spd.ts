@@ -15,9 +15,17 @@ export type PolicyRecord = PolicyMatch & {
   readonly listed: Policy;
 };
 
+export type SpdOptions = {
+  readonly engine: NativeEngine;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly maxPolicies: number;
+};
+
 /** The Security Policy Database (RFC 4301, 4.4.1). */
 export class Spd {
   readonly #engine: NativeEngine;
+  readonly #now: () => number;
   readonly #maxPolicies: number;
   readonly #byKey = new Map<string, PolicyRecord>();
   readonly #byHandle = new Map<Handle, PolicyRecord>();
@@ -26,8 +34,9 @@ export class Spd {
   readonly #words = new BigUint64Array(PolicyWord.count);
   #nextOrder = 0;
 
-  constructor(engine: NativeEngine, maxPolicies: number) {
+  constructor({ engine, now, maxPolicies }: SpdOptions) {
     this.#engine = engine;
+    this.#now = now;
     this.#maxPolicies = maxPolicies;
   }
 
@@ -95,6 +104,13 @@ export class Spd {
   list(owner: string): readonly PolicyRecord[] {
     const all = [...this.#byKey.values()];
     return owner === '' ? all : all.filter((record) => record.owner === owner);
+  }
+
+  /** When a packet last matched it, in milliseconds of `now`; before everything if none did. */
+  lastUseMs({ handle }: PolicyRecord): number {
+    this.#engine.readPolicy(handle, this.#words);
+    const idleMs = this.#words[PolicyWord.idleMs] ?? NEVER;
+    return idleMs === NEVER ? Number.NEGATIVE_INFINITY : this.#now() - Number(idleMs);
   }
 
   /** Undefined if it was removed since it was listed. */

@@ -16,9 +16,11 @@ export type {
   PolicyListing,
   RandomBytes,
   RefusalCode,
+  RevisionReading,
   SaListing,
   TunnelControl,
   UsageListing,
+  UsageOptions,
 } from './ports.ts';
 export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';

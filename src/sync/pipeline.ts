@@ -6,6 +6,7 @@ import type { DesiredState } from './desired-state.ts';
 import { countOperation, emptyTotals, PlanRun } from './plan-run.ts';
 import type { ApplyOutcome, DataplanePort, OperationResult } from './ports.ts';
 import type { SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type { RevisionWatch } from './revision-watch.ts';
 import type { CycleSummary } from './status.ts';
 import { tryAgain, WaitingRequests, type WorkItem } from './waiting-requests.ts';
 import { accept, complete, isEffective, prepare, workKeys } from './work.ts';
@@ -39,6 +40,7 @@ export type PipelineOptions = {
   readonly dataplane: Pick<DataplanePort, 'apply'>;
   readonly desired: DesiredState;
   readonly backOffs: BackOffs;
+  readonly revisions: RevisionWatch;
   readonly tasks: BackgroundTasks;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -80,6 +82,11 @@ export class Pipeline {
     return this.#waiting.awaited;
   }
 
+  /** Nothing is on its way to the dataplane. */
+  get isIdle(): boolean {
+    return this.#inFlight === undefined;
+  }
+
   get unknownCount(): number {
     return this.#unknown.length;
   }
@@ -93,7 +100,7 @@ export class Pipeline {
   /** Keeps everything waiting. The plan is dropped: it rests on a listing of before. */
   close(): void {
     this.#open = undefined;
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
   }
 
@@ -129,7 +136,7 @@ export class Pipeline {
   /** Every request so far belongs to an earlier snapshot. */
   startGeneration(reason: string): void {
     this.#generation += 1;
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
     for (const item of this.#waiting.drain(() => true)) this.#giveUp(item, reason);
     this.failUnknown(reason);
@@ -226,7 +233,10 @@ export class Pipeline {
       this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
       if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
-      else this.#answer(item, prepared.answer);
+      else {
+        if (prepared.answer.kind !== 'ok') this.#doubtIfCompared();
+        this.#answer(item, prepared.answer);
+      }
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
   }
@@ -243,7 +253,7 @@ export class Pipeline {
 
   /** What a plan is about is no longer desired: keys it would send are wiped. */
   #dropPlan(): void {
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
     this.#options.hooks.suspect();
   }
@@ -261,6 +271,11 @@ export class Pipeline {
   #finish(batch: Batch, outcome: ApplyOutcome): void {
     switch (outcome.kind) {
       case 'done':
+        this.#options.revisions.answered(
+          batch.entries.map(({ operation }) => operation),
+          outcome.results,
+          outcome.revision,
+        );
         batch.entries.forEach((entry, index) => {
           const result = outcome.results[index];
           if (result !== undefined) this.#settle(batch, entry, result);
@@ -268,6 +283,7 @@ export class Pipeline {
         break;
       case 'fenced':
       case 'rejected':
+        this.#options.revisions.doubt();
         for (const entry of batch.entries) {
           this.#settle(batch, entry, { kind: 'refused', code: 'internal', reason: outcome.reason });
         }
@@ -282,7 +298,9 @@ export class Pipeline {
         assertNever(outcome, 'apply outcome');
     }
     // What an earlier snapshot's requests did is in no listing that was asked for before.
-    if (batch.generation !== this.#generation) this.#options.hooks.suspect();
+    if (batch.generation === this.#generation) return;
+    this.#options.revisions.doubt();
+    this.#options.hooks.suspect();
   }
 
   #settle(batch: Batch, { operation, item }: Entry, result: OperationResult): void {
@@ -291,8 +309,9 @@ export class Pipeline {
     const isAwaited = item?.answer !== undefined;
     if (isEffective(operation, result)) {
       for (const key of operationKeys(operation)) this.#options.backOffs.clear(key);
-    } else if (!isAwaited && result.kind === 'refused') {
-      this.#backOff(operation, result.reason);
+    } else {
+      this.#doubtIfCompared();
+      if (!isAwaited && result.kind === 'refused') this.#backOff(operation, result.reason);
     }
     if (item === undefined) return;
     if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');
@@ -312,12 +331,23 @@ export class Pipeline {
   }
 
   #backOff(operation: Operation, reason: string): void {
-    const { backOffs, clock, logger, hooks } = this.#options;
+    const { backOffs, clock, logger, hooks, revisions } = this.#options;
+    revisions.doubt();
     for (const key of operationKeys(operation)) {
       const { isNew, notBeforeMs } = backOffs.fail(key, reason, clock.now());
       if (isNew) logger.warn({ key, operation: operation.kind, reason }, 'operation failed, will retry');
       hooks.failed(notBeforeMs);
     }
+  }
+
+  #distrust(): void {
+    this.#isTrusted = false;
+    this.#options.revisions.doubt();
+  }
+
+  /** A comparison leaves out what requests touch: one that fails leaves its entry as nobody has seen it. */
+  #doubtIfCompared(): void {
+    if (this.#touchLogs.size > 0) this.#options.revisions.doubt();
   }
 
   #answer(item: WorkItem, answer: SyncAnswer): void {

@@ -2,22 +2,25 @@ import { type SaKey, type SecurityAssociation, type SecurityPolicy, saKey } from
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { compare, type Listings, toSyncDiff } from './comparison.ts';
+import { compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DesiredState } from './desired-state.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
+import { emptyTotals } from './plan-run.ts';
 import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import { checkRevision, RevisionWatch } from './revision-watch.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
+  AUDITS_PER_LISTING,
   REKEY_BACK_OFF,
   REKEY_SLOTS,
   REPAIR_BACK_OFF,
@@ -36,10 +39,12 @@ export class SyncEngine implements AsyncDisposable {
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
   readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
+  readonly #revisions = new RevisionWatch();
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
   readonly #comparisons: ComparisonLoop;
+  readonly #auditIntervalMs: number;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
   #link: LinkState = INITIAL_LINK;
@@ -47,17 +52,22 @@ export class SyncEngine implements AsyncDisposable {
   #acquireFailure: string | undefined;
   #isCompared = false;
   #snapshots = 0;
+  /** Another one when charon, or the dataplane, knows nothing of earlier readings of counters. */
+  #usageGround = {};
   #comparedBootId: string | undefined;
+  /** When the listings are compared even if the revision says that they are equal. */
+  #listingDueMs = 0;
   #readiness: Readiness = { kind: 'not-ready', reason: 'not started yet' };
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
     const { clock, logger, tunnels, dataplane } = options;
     const tasks = this.#tasks;
+    this.#auditIntervalMs = options.auditIntervalMs ?? 30_000;
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
       backOff: REPAIR_BACK_OFF,
-      intervalMs: options.auditIntervalMs ?? 30_000,
+      intervalMs: this.#auditIntervalMs,
       obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
       cycle: (signal) => this.#cycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
@@ -71,6 +81,7 @@ export class SyncEngine implements AsyncDisposable {
       ...{ dataplane, clock, tasks, logger },
       desired: this.#desired,
       backOffs: this.#backOffs,
+      revisions: this.#revisions,
       applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
@@ -94,7 +105,7 @@ export class SyncEngine implements AsyncDisposable {
       pollUsage(
         {
           ...{ dataplane, clock, intervalMs },
-          isEnabled: () => this.#link.kind === 'up',
+          ground: () => (this.#link.kind === 'up' ? this.#usageGround : undefined),
           onUsage: (usage) => {
             this.#lastKnown.note(usage.usages);
             options.onUsage?.(usage);
@@ -109,6 +120,7 @@ export class SyncEngine implements AsyncDisposable {
   replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
+    this.#usageGround = {};
     this.#pipeline.startGeneration('charon sent a new snapshot');
     this.#desired.replace(snapshot);
     this.#lastKnown.keepOnly(this.#desired.sas);
@@ -159,7 +171,10 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Notes what the dataplane tells of its SAs; other events are the key feed's. */
   dataplaneEvent(event: DataplaneEvent): void {
-    if (event.kind === 'gap') this.#comparisons.want();
+    if (event.kind === 'gap') {
+      this.#revisions.doubt();
+      this.#comparisons.want();
+    }
     if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
@@ -175,6 +190,7 @@ export class SyncEngine implements AsyncDisposable {
    * @throws AgentError when the dataplane cannot be listed
    */
   audit(options?: CallOptions): Promise<CycleSummary> {
+    this.#revisions.doubt();
     return this.#comparisons.audit(options);
   }
 
@@ -248,6 +264,7 @@ export class SyncEngine implements AsyncDisposable {
   #step(event: LinkEvent): void {
     const previous = this.#link;
     this.#link = nextLink(previous, event);
+    if (this.#link !== previous) this.#usageGround = {};
     if (this.#link !== previous && this.#link.kind === 'acquiring') {
       this.#acquireFailure = undefined;
       const link = this.#link;
@@ -319,6 +336,10 @@ export class SyncEngine implements AsyncDisposable {
     if (link.kind !== 'up') return undefined;
     const { bootId, takesReplayState } = link.capabilities;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
+    await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
+    if (!isCurrent()) return undefined;
+    if (this.#revisions.isEqual && clock.now() < this.#listingDueMs) return emptyTotals();
+    const { era } = this.#revisions;
     const touched = this.#pipeline.startTouchLog();
     try {
       const comparison = await compare({
@@ -345,6 +366,8 @@ export class SyncEngine implements AsyncDisposable {
       this.#backOffs.keepOnly(repair.keys);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
+      if (isEqual(comparison)) this.#revisions.foundEqual(era);
+      this.#listingDueMs = clock.now() + this.#auditIntervalMs * AUDITS_PER_LISTING;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
       this.#rekeys.setLost(repair.lost);

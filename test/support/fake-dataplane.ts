@@ -46,7 +46,14 @@ export type Failure =
 
 export type OperationKind = keyof Operation;
 
-type HeldSa = { sa: Sa; ownerId: string; charonInstanceId: Buffer; counters: SaCounters; highest: bigint };
+type HeldSa = {
+  sa: Sa;
+  ownerId: string;
+  charonInstanceId: Buffer;
+  counters: SaCounters;
+  highest: bigint;
+  usedAtMs: bigint;
+};
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
 const KINDS = ['addSa', 'updateSa', 'deleteSa', 'putPolicy', 'deletePolicy', 'reserveSpi'] as const;
@@ -82,6 +89,10 @@ export class FakeDataplane implements AsyncDisposable {
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   listings = 0;
+  /** Entries in all listings so far. */
+  listed = 0;
+  /** Questions for the revision. */
+  revisionReadings = 0;
   acquisitions = 0;
   /** Before each answer. */
   latencyMs = 0;
@@ -102,7 +113,9 @@ export class FakeDataplane implements AsyncDisposable {
   #policies = new Map<string, HeldPolicy>();
   #epochs = new Map<string, bigint>();
   #bootId = randomBytes(16);
-  #revision = 0n;
+  readonly #revisions = new Map<string, bigint>();
+  /** Of its own making: every listing and every packet is one later. */
+  #nowMs = 1n;
   #eventId = 0n;
   #nextSpi = 0xc0000001;
   readonly #failures: { readonly kind: OperationKind; readonly failure: Failure }[] = [];
@@ -159,6 +172,10 @@ export class FakeDataplane implements AsyncDisposable {
       applyStream: (call) => this.#serveStream(call),
       listSas: (call) => this.#listSas(call),
       listPolicies: (call) => this.#listPolicies(call),
+      getRevision: (call, done) => {
+        this.revisionReadings += 1;
+        done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
+      },
       watchEvents: (call) => {
         this.#watchers.add(call);
         this.resumedAfter.push(call.request.after);
@@ -190,6 +207,7 @@ export class FakeDataplane implements AsyncDisposable {
     this.#sas.clear();
     this.#policies.clear();
     this.#epochs.clear();
+    this.#revisions.clear();
     this.#eventId = 0n;
     await this.start();
   }
@@ -215,13 +233,21 @@ export class FakeDataplane implements AsyncDisposable {
     }
   }
 
-  /** An SA ends or changes behind everybody's back. */
-  loseSa(spi: number): void {
-    for (const [key, { sa }] of this.#sas) if (sa.id?.spi === spi) this.#sas.delete(key);
+  /** An SA ends or changes by somebody else's doing; not `isTold`: the revision does not show it. */
+  loseSa(spi: number, isTold = true): void {
+    for (const [key, { sa, ownerId }] of this.#sas) {
+      if (sa.id?.spi !== spi) continue;
+      this.#sas.delete(key);
+      if (isTold) this.#advance(ownerId);
+    }
   }
 
   changeSa(spi: number, change: Partial<Sa>): void {
-    for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.sa = { ...held.sa, ...change };
+    for (const held of this.#sas.values()) {
+      if (held.sa.id?.spi !== spi) continue;
+      held.sa = { ...held.sa, ...change };
+      this.#advance(held.ownerId);
+    }
   }
 
   moveSa(spi: number, destination: string): void {
@@ -231,12 +257,16 @@ export class FakeDataplane implements AsyncDisposable {
       this.#sas.delete(key);
       held.sa = { ...held.sa, id };
       this.#sas.set(saKeyOf(held.ownerId, id), held);
+      this.#advance(held.ownerId);
     }
   }
 
   /** An inbound SA has received packets up to this sequence number. */
   receive(spi: number, highestSequence: bigint): void {
-    for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.highest = highestSequence;
+    this.#nowMs += 1n;
+    for (const held of this.#sas.values()) {
+      if (held.sa.id?.spi === spi) Object.assign(held, { highest: highestSequence, usedAtMs: this.#nowMs });
+    }
   }
 
   /** Another agent becomes this owner's writer. */
@@ -314,7 +344,7 @@ export class FakeDataplane implements AsyncDisposable {
         results.push(this.#one(request, operation));
       }
     }
-    return isCut ? undefined : { results, revision: this.#revision };
+    return isCut ? undefined : { results, revision: this.#revision(request.writer?.ownerId ?? '') };
   }
 
   #takeFailure(kind: OperationKind): Failure | undefined {
@@ -322,8 +352,22 @@ export class FakeDataplane implements AsyncDisposable {
     return index === -1 ? undefined : this.#failures.splice(index, 1)[0]?.failure;
   }
 
-  #one({ writer }: ApplyRequest, operation: Operation): OperationResult {
-    this.#revision += 1n;
+  #revision(ownerId: string): bigint {
+    return this.#revisions.get(ownerId) ?? 0n;
+  }
+
+  #advance(ownerId: string): void {
+    this.#revisions.set(ownerId, this.#revision(ownerId) + 1n);
+  }
+
+  #one(request: ApplyRequest, operation: Operation): OperationResult {
+    const result = this.#perform(request, operation);
+    const isChange = result.code === ResultCode.RESULT_CODE_OK && !result.unchanged;
+    if (isChange && operation.reserveSpi === undefined) this.#advance(request.writer?.ownerId ?? '');
+    return result;
+  }
+
+  #perform({ writer }: ApplyRequest, operation: Operation): OperationResult {
     const ownerId = writer?.ownerId ?? '';
     const charonInstanceId = writer?.charonInstanceId ?? Buffer.alloc(0);
     const ok = (unchanged = false): OperationResult =>
@@ -337,7 +381,7 @@ export class FakeDataplane implements AsyncDisposable {
       }
       const highest = sa.replayState?.highestSequence ?? 0n;
       const counters = SaCounters.create();
-      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest });
+      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest, usedAtMs: 0n });
       return ok(present !== undefined);
     }
     if (operation.updateSa !== undefined) {
@@ -375,9 +419,10 @@ export class FakeDataplane implements AsyncDisposable {
 
   #listSas(call: ServerWritableStream<ListSasRequest, ListSasResponse>): void {
     this.listings += 1;
-    const { ownerId, fingerprintNonce } = call.request;
+    const { ownerId, fingerprintNonce, usedSinceMs } = call.request;
     const sas = [...this.#sas.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)
+      .filter(({ usedAtMs }) => usedAtMs >= usedSinceMs)
       .map((held) =>
         SaState.create({
           sa: { ...held.sa, encryptionKey: Buffer.alloc(0), integrityKey: Buffer.alloc(0) },
@@ -390,7 +435,7 @@ export class FakeDataplane implements AsyncDisposable {
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),
       );
-    for (const chunk of this.#chunks(sas)) call.write({ ...chunk, sas: chunk.entries });
+    for (const chunk of this.#chunks(ownerId, sas)) call.write({ ...chunk, sas: chunk.entries });
     call.end();
   }
 
@@ -404,21 +449,32 @@ export class FakeDataplane implements AsyncDisposable {
     const policies = [...this.#policies.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)
       .map((held) => PolicyState.create(held));
-    for (const chunk of this.#chunks(policies)) call.write({ ...chunk, policies: chunk.entries });
+    for (const chunk of this.#chunks(ownerId, policies)) call.write({ ...chunk, policies: chunk.entries });
     call.end();
   }
 
   *#chunks<T>(
+    ownerId: string,
     entries: readonly T[],
-  ): Generator<{ entries: T[]; revision: bigint; bootId: Buffer; complete: boolean }, void, undefined> {
+  ): Generator<
+    { entries: T[]; revision: bigint; bootId: Buffer; complete: boolean; listedAtMs: bigint },
+    void,
+    undefined
+  > {
+    this.listed += entries.length;
+    this.#nowMs += 1n;
+    const head = {
+      revision: this.#revision(ownerId),
+      bootId: this.#bootId,
+      listedAtMs: this.#nowMs,
+    };
     const count = Math.max(1, Math.ceil(entries.length / this.chunkSize));
     for (let index = 0; index < count; index++) {
       const isLast = index === count - 1;
       if (isLast && this.cutsListings) return;
       yield {
         entries: entries.slice(index * this.chunkSize, (index + 1) * this.chunkSize),
-        revision: this.#revision,
-        bootId: this.#bootId,
+        ...head,
         complete: isLast,
       };
     }

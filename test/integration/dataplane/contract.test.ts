@@ -486,6 +486,7 @@ describe('the contract over a unix socket', () => {
       ownerId: 'test',
       fingerprintNonce: Buffer.alloc(0),
       countersOnly: true,
+      usedSinceMs: 0n,
     })) {
       chunks.push(chunk);
     }
