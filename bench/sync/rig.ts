@@ -4,6 +4,7 @@ import {
   DataplaneProcess,
   eventually,
   FakeGateway,
+  fillDataplane,
   type Lab,
   type NetNamespace,
 } from '../../test/support/index.ts';
@@ -68,6 +69,11 @@ export class Rig {
     this.#dataplane = this.#lab.use(
       await DataplaneProcess.start({ namespace: this.#namespace, dir: this.#dir, logLevel: 'info' }),
     );
+  }
+
+  /** Everything charon has, as an earlier agent left it. */
+  fillDataplane(): Promise<void> {
+    return fillDataplane(`unix://${this.#dir}/dataplane.sock`, this.gateway.plugin);
   }
 
   async startAgent(): Promise<void> {

@@ -111,22 +111,22 @@ export function diffPolicies({ desired, actual, ignored }: DiffPoliciesOptions):
   const unexpected = new Map<PolicyKey, PolicyId>();
   const different = new Map<PolicyKey, { policy: SecurityPolicy; fields: readonly string[] }>();
 
-  for (const { policy } of actual) {
-    const key = policyKey(policy.id);
-    if (!ignored?.has(key)) unexpected.set(key, policy.id);
-  }
   const listed = new Map<PolicyKey, SecurityPolicy>();
   for (const { policy } of actual) listed.set(policyKey(policy.id), policy);
+  const seen = new Set<PolicyKey>();
   for (const [key, policy] of desired) {
     if (ignored?.has(key)) continue;
-    unexpected.delete(key);
     const present = listed.get(key);
     if (present === undefined) {
       missing.set(key, policy);
       continue;
     }
+    seen.add(key);
     const fields = policyDifferences(policy, present);
     if (fields.length > 0) different.set(key, { policy, fields });
+  }
+  for (const [key, { id }] of listed) {
+    if (!seen.has(key) && !ignored?.has(key)) unexpected.set(key, id);
   }
   return { missing, unexpected, different };
 }

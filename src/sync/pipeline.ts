@@ -262,7 +262,7 @@ export class Pipeline {
     const plan = this.#plan;
     if (plan === undefined) return undefined;
     const operations = plan.take(Math.min(maxBatch, this.#options.backgroundBatch));
-    if (plan.left.length === 0) this.#plan = undefined;
+    if (plan.left === 0) this.#plan = undefined;
     if (operations.length === 0) return undefined;
     const entries = operations.map((operation) => ({ operation, item: undefined }));
     return { entries, generation: this.#generation, plan };

@@ -16,6 +16,7 @@ export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
 export { FakeGateway } from './fake-gateway.ts';
 export { FeedRelay } from './feed-relay.ts';
+export { fillDataplane } from './fill-dataplane.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';
 export {
   assertSettled,
