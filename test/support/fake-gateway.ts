@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { FeedPolicy, FeedSa, Result } from '../../src/keyfeed/index.ts';
 import type { ViciSection } from '../../src/vici/index.ts';
-import { eventually } from './eventually.ts';
 import { FakeCharon, type FakeReply } from './fake-charon.ts';
 import { type FakeChild, fakeChild, listedChild, localHost, MAX_CHILDREN, peerOf } from './fake-children.ts';
 import { FakePlugin } from './fake-plugin.ts';
 import { fakeSaCommands, type ScriptedIkeSa } from './fake-sas.ts';
 
+/** Charon's patience is not what is tested with this one. */
+const DEADLINE_MS = 5_000;
 const FIRST_SPI = 0xc000_0100;
 const FIRST_PEER_SPI = 0xd000_0100;
 
@@ -43,14 +45,11 @@ export class FakeGateway implements AsyncDisposable {
   }
 
   /** Its sockets are `plugin.sock` and `vici.sock` in `dir`. */
-  static async listen(dir: string, instance?: string): Promise<FakeGateway> {
+  static async listen(dir: string): Promise<FakeGateway> {
     const children = new Map<number, FakeChild>();
     const rekeying = new Set<number>();
     const late: { onRekey: ((args: ViciSection) => FakeReply) | undefined } = { onRekey: undefined };
-    const plugin = await FakePlugin.listen(FakeGateway.pluginSocket(dir), {
-      deadlineMs: 5_000,
-      ...(instance === undefined ? {} : { instance }),
-    });
+    const plugin = await FakePlugin.listen(FakeGateway.pluginSocket(dir), { deadlineMs: DEADLINE_MS });
     const vici = await FakeCharon.listen(FakeGateway.viciSocket(dir), {
       commands: {
         ...fakeSaCommands(() => listed(children, rekeying)),
@@ -130,13 +129,28 @@ export class FakeGateway implements AsyncDisposable {
     for (const { id } of [child.outbound, child.inbound]) this.plugin.change({ kind: 'del-sa', id });
   }
 
-  /** Waits until nothing was rekeyed for a moment and an agent answers. */
-  async settled(timeoutMs = 120_000): Promise<void> {
-    await eventually('no rekey is under way', () => !this.isRekeying, { timeoutMs });
+  /** An inbound SA beside all CHILD_SAs. */
+  async addSpare(): Promise<FeedSa> {
+    this.#nextSpi += 1;
+    const { inbound: sa } = this.#negotiate(MAX_CHILDREN, this.#nextSpi);
+    await this.#ask({ kind: 'add-sa', awaited: true, sa });
+    return sa;
   }
 
-  /** Closes every connection, as a charon that dies does. */
-  hangUp(): void {
+  /** Deletes it and adds another one; answered when both are in effect, because changes keep their order. */
+  replaceSpare({ id }: FeedSa): Promise<FeedSa> {
+    this.plugin.change({ kind: 'del-sa', id });
+    return this.addSpare();
+  }
+
+  deleteSpare({ id }: FeedSa): void {
+    this.plugin.change({ kind: 'del-sa', id });
+  }
+
+  /** Another charon takes its place, and knows of nothing. */
+  restart(): void {
+    this.#children.clear();
+    this.plugin.hello = { ...this.plugin.hello, instance: randomBytes(16).toString('hex') };
     this.plugin.hangUp();
     this.vici.hangUp();
   }

@@ -24,7 +24,8 @@ type WithoutSeq<T> = T extends unknown ? Omit<T, 'seq'> : never;
  * It holds what the snapshot will show, and serves one agent after another.
  */
 export class FakePlugin implements AsyncDisposable {
-  readonly hello: Hello;
+  /** What the next agent is greeted with. */
+  hello: Hello;
   /** What the next agent finds in its snapshot. */
   sas: readonly FeedSa[] = [];
   policies: readonly FeedPolicy[] = [];
