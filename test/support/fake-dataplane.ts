@@ -91,8 +91,8 @@ export class FakeDataplane implements AsyncDisposable {
   listings = 0;
   /** Entries in all listings so far. */
   listed = 0;
-  /** Questions for the revision. */
-  revisionReadings = 0;
+  /** Knows GetRevision. */
+  hasRevisions = true;
   acquisitions = 0;
   /** Before each answer. */
   latencyMs = 0;
@@ -173,8 +173,8 @@ export class FakeDataplane implements AsyncDisposable {
       listSas: (call) => this.#listSas(call),
       listPolicies: (call) => this.#listPolicies(call),
       getRevision: (call, done) => {
-        this.revisionReadings += 1;
-        done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
+        if (!this.hasRevisions) done({ code: status.UNIMPLEMENTED, details: 'as the test wants it' });
+        else done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
       },
       watchEvents: (call) => {
         this.#watchers.add(call);
