@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ScaleRig } from '../../test/support/index.ts';
 import type { BenchContext } from '../support/benchmark.ts';
 import { makeRow, type Row } from '../support/row.ts';
 import { median } from '../support/statistics.ts';
 import { residentMebibytes } from './resident-memory.ts';
-import { Rig } from './rig.ts';
 
 /** The first reading of all counters is over by then. */
 const SETTLE_MS = 3_000;
@@ -13,7 +13,8 @@ type Figures = { readonly seconds: readonly number[]; readonly mebibytes: readon
 /** An agent that knows nothing, a charon and a dataplane that have everything. */
 export async function coldSyncRows({ isQuick, progress }: BenchContext): Promise<readonly Row[]> {
   const measure = async (sas: number, rounds: number): Promise<Figures> => {
-    await using rig = await Rig.create(sas);
+    await using rig = await ScaleRig.create(sas);
+    await rig.fillDataplane();
     const seconds: number[] = [];
     const mebibytes: number[] = [];
     for (let round = 0; round < (isQuick ? 1 : rounds); round += 1) {

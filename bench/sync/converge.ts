@@ -1,13 +1,14 @@
+import { ScaleRig } from '../../test/support/index.ts';
 import type { BenchContext } from '../support/benchmark.ts';
 import { makeRow, type Row } from '../support/row.ts';
-import { Rig } from './rig.ts';
 
 const SAS = 10_000;
 
 /** Each of the three parties dies and comes back, with everything installed before. */
 export async function convergeRows(context: BenchContext): Promise<readonly Row[]> {
   const rounds = context.isQuick ? 1 : 3;
-  await using rig = await Rig.create(SAS);
+  await using rig = await ScaleRig.create(SAS);
+  await rig.fillDataplane();
   await rig.startAgent();
   await rig.inSync();
   const after = async (what: string, happens: () => Promise<number>): Promise<Row> => {
@@ -39,7 +40,7 @@ export async function convergeRows(context: BenchContext): Promise<readonly Row[
 }
 
 /** A new charon has nothing: everything of the old one has to go. It is put back before the clock starts. */
-async function restartCharon(rig: Rig): Promise<number> {
+async function restartCharon(rig: ScaleRig): Promise<number> {
   if (rig.gateway.size === 0) {
     await rig.killAgent();
     rig.gateway.populate(SAS / 2);

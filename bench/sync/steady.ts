@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ScaleRig } from '../../test/support/index.ts';
 import type { BenchContext } from '../support/benchmark.ts';
 import { cpuSeconds } from '../support/cpu-time.ts';
 import { makeRow, type Row } from '../support/row.ts';
 import { quantile } from '../support/statistics.ts';
-import { Rig } from './rig.ts';
 
 const SAS = 10_000;
 /** Between two changes: so that they meet whatever else the agent does. */
@@ -13,7 +13,8 @@ const AUDIT_TURN_MS = 200_000;
 
 /** One agent with everything installed: single changes, and what it costs to do nothing. */
 export async function steadyRows({ isQuick, progress }: BenchContext): Promise<readonly Row[]> {
-  await using rig = await Rig.create(SAS);
+  await using rig = await ScaleRig.create(SAS);
+  await rig.fillDataplane();
   await rig.startAgent();
   await rig.inSync();
 
@@ -47,7 +48,7 @@ export async function steadyRows({ isQuick, progress }: BenchContext): Promise<r
 }
 
 /** The old SA's deletion and the new one's add_sa; the answer to the latter comes after both. In ms. */
-async function changes({ gateway }: Rig, count: number): Promise<readonly number[]> {
+async function changes({ gateway }: ScaleRig, count: number): Promise<readonly number[]> {
   const latencies: number[] = [];
   let previous = await gateway.addSpare();
   for (let index = 0; index < count; index += 1) {
@@ -60,7 +61,7 @@ async function changes({ gateway }: Rig, count: number): Promise<readonly number
   return latencies;
 }
 
-async function idlePercent(rig: Rig, windowMs: number): Promise<number> {
+async function idlePercent(rig: ScaleRig, windowMs: number): Promise<number> {
   const before = await cpuSeconds([rig.agentPid]);
   const startedMs = performance.now();
   await sleep(windowMs);

@@ -9,8 +9,9 @@ import { fakeSaCommands, type ScriptedIkeSa } from './fake-sas.ts';
 
 /** Charon's patience is not what is tested with this one. */
 const DEADLINE_MS = 5_000;
-const FIRST_SPI = 0xc000_0100;
-const FIRST_PEER_SPI = 0xd000_0100;
+/** Not where dataplanes draw theirs. */
+const FIRST_SPI = 0xa000_0000;
+const FIRST_PEER_SPI = 0xe000_0000;
 
 /** Why an exchange failed: what its plugin was answered. */
 class Refused extends Error {}
@@ -110,11 +111,21 @@ export class FakeGateway implements AsyncDisposable {
       destination: localHost,
     });
     const child = this.#negotiate(tunnel, spi);
-    for (const sa of [child.inbound, child.outbound]) await this.#ask({ kind: 'add-sa', awaited: true, sa });
-    for (const policy of child.policies) {
-      const isAwaited = policy.direction !== 'forward';
-      if (isAwaited) await this.#ask({ kind: 'add-policy', awaited: true, policy });
-      else this.plugin.change({ kind: 'add-policy', awaited: false, policy });
+    const undo: (() => void)[] = [];
+    try {
+      for (const sa of [child.inbound, child.outbound]) {
+        undo.unshift(() => this.plugin.change({ kind: 'del-sa', id: sa.id }));
+        await this.#ask({ kind: 'add-sa', awaited: true, sa });
+      }
+      for (const policy of child.policies) {
+        const isAwaited = policy.direction !== 'forward';
+        if (isAwaited) await this.#ask({ kind: 'add-policy', awaited: true, policy });
+        else this.plugin.change({ kind: 'add-policy', awaited: false, policy });
+        undo.unshift(() => this.plugin.change({ kind: 'del-policy', policy }));
+      }
+    } catch (error) {
+      for (const step of undo) step();
+      throw error;
     }
     this.#children.set(child.childId, child);
     return child;

@@ -53,6 +53,7 @@ export { AgentProcess, DataplaneProcess, type LogLevel } from './product-process
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
+export { ScaleRig } from './scale-rig.ts';
 export {
   assertCarriesPackets,
   assertSameSas,

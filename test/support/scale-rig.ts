@@ -1,15 +1,13 @@
+import assert from 'node:assert/strict';
 import { askAgent, type StatusReport } from '../../src/agent/index.ts';
-import {
-  AgentProcess,
-  DataplaneProcess,
-  eventually,
-  FakeGateway,
-  fillDataplane,
-  Lab,
-  type NetNamespace,
-} from '../../test/support/index.ts';
+import { eventually } from './eventually.ts';
+import { FakeGateway } from './fake-gateway.ts';
+import { fillDataplane } from './fill-dataplane.ts';
+import { Lab } from './lab.ts';
+import type { NetNamespace } from './net-namespace.ts';
+import { AgentProcess, DataplaneProcess } from './product-processes.ts';
 
-/** As the issue's figures are defined; the product's own default is longer. */
+/** Shorter than the product's own default: what audits cost has to show. */
 const AUDIT_INTERVAL_MS = 10_000;
 /** Longer than anything here takes on a busy machine. */
 const PATIENCE_MS = 600_000;
@@ -19,7 +17,7 @@ const CALL_DEADLINE_MS = 10_000;
  * A charon of fakes in this process, and the product's two processes in a namespace of their own. The
  * fakes answer at once: what takes time is the product, and the machine that all of them share.
  */
-export class Rig implements AsyncDisposable {
+export class ScaleRig implements AsyncDisposable {
   readonly gateway: FakeGateway;
   readonly #lab: Lab;
   readonly #namespace: NetNamespace;
@@ -33,16 +31,14 @@ export class Rig implements AsyncDisposable {
     this.#dataplane = dataplane;
   }
 
-  /** Charon has so many SAs, and so has the dataplane, as an earlier agent left it. No agent yet. */
-  static async create(sas: number): Promise<Rig> {
+  /** Charon has so many SAs; the dataplane has nothing yet, and there is no agent. */
+  static async create(sas: number): Promise<ScaleRig> {
     const lab = await Lab.create();
     try {
       const namespace = await lab.namespace('sync');
       const gateway = lab.use(await FakeGateway.listen(lab.dir));
       gateway.populate(sas / 2);
-      const rig = new Rig(lab, namespace, gateway, await startDataplane(lab, namespace));
-      await rig.fillDataplane();
-      return rig;
+      return new ScaleRig(lab, namespace, gateway, await startDataplane(lab, namespace));
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
@@ -53,7 +49,7 @@ export class Rig implements AsyncDisposable {
     return this.#running.process.pid;
   }
 
-  /** Everything charon has, as another agent would have left it. */
+  /** Gives the dataplane everything charon has, as an earlier agent left it. */
   fillDataplane(): Promise<void> {
     return fillDataplane(this.#dataplane.target, this.gateway.plugin);
   }
@@ -109,17 +105,15 @@ export class Rig implements AsyncDisposable {
     });
   }
 
-  /** Every SA and policy, read back from the dataplane and compared: throws unless they are the same. */
+  /** Every SA and policy, read back from the dataplane and compared, is what charon has. */
   async assertEqual(): Promise<void> {
     const { isInSync, entries } = await askAgent(this.#running.controlSocket, 'diff', {
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
-    const { desired } = await this.status();
-    const sas = 2 * this.gateway.size;
-    if (isInSync && desired.sas === sas) return;
-    throw new Error(
-      `${entries.length} differences, ${desired.sas} of ${sas} SAs: ${JSON.stringify(entries[0])}`,
-    );
+    assert.deepEqual({ isInSync, entries }, { isInSync: true, entries: [] });
+    // As many inbound policies as outbound ones; the forward ones are in no dataplane.
+    const count = 2 * this.gateway.size;
+    assert.deepEqual((await this.status()).desired, { sas: count, policies: count });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
