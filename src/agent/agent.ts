@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { LagopusDataplane, superviseDataplane } from '../lagopus/index.ts';
 import { SyncEngine } from '../sync/index.ts';
 import { AgentError, type Logger, systemClock } from '../util/index.ts';
@@ -42,6 +43,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     tls: config.dataplane.tls,
     isInsecure: config.dataplane.insecure,
     ownerId: config.dataplane.owner,
+    agentId: `${hostname()} pid ${process.pid} ${randomBytes(4).toString('hex')}`,
   });
   await using vici = new ViciClient({ uri: config.vici.uri });
   const tunnels = new ViciTunnels(vici);
@@ -53,6 +55,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
   await using engine = new SyncEngine({
     ...{ dataplane, tunnels, clock, logger, random: randomBytes },
     applyDeadlineMs: APPLY_DEADLINE_MS,
+    brake: config.brake,
     auditIntervalMs: config.auditIntervalMs,
     usageIntervalMs: config.usageIntervalMs,
     onReadiness: (readiness) => charon.readiness(readiness),
@@ -143,7 +146,7 @@ function statusReport(
   links: Readonly<Record<'plugin' | 'vici' | 'dataplane', LinkStatus>>,
 ): StatusReport {
   const status = engine.status();
-  const { added, updated, deleted, failed, unknown, operations, cycles } = status.counters;
+  const { added, updated, deleted, failed, unknown, operations, cycles, initiationsAsked } = status.counters;
   return {
     version,
     // What the dataplane refuses stays in `repairs` and keeps nobody waiting.
@@ -159,6 +162,8 @@ function statusReport(
     desired: { sas: status.desiredSas, policies: status.desiredPolicies },
     pending: status.waitingRequests + status.repairs.length + status.rekeys.length,
     repairs: status.repairs,
-    totals: { added, updated, deleted, failed, unknown, operations, cycles },
+    withheld: status.withheld,
+    setups: status.setups,
+    totals: { added, updated, deleted, failed, unknown, operations, cycles, initiations: initiationsAsked },
   };
 }

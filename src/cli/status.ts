@@ -28,5 +28,15 @@ export function statusCommand(): Command {
     for (const { key, attempts, reason } of status.repairs) {
       print(`repair     ${key}: ${reason} (tried ${attempts} times)`);
     }
+    const { foreign, braked } = status.withheld;
+    if (foreign.length > 0) {
+      print(`left alone ${foreign.length} entries of another charon that uses the same owner`);
+    }
+    if (braked.length > 0) {
+      print(`held       ${braked.length} deletions, until two VICI listings lack these SAs too`);
+    }
+    for (const { ike, child, attempts, reason } of status.setups) {
+      print(`setup      ${ike}/${child}: ${reason} (initiated ${attempts} times)`);
+    }
   });
 }

@@ -4,14 +4,20 @@
  * From: requests and snapshots of the key feed. To: a DataplanePort, a TunnelControl.
  * Invariants: docs/design/sync.md.
  */
+
+export type { Brake } from './deletions.ts';
 export type {
   ApplyOptions,
   ApplyOutcome,
   CallOptions,
+  ChildSaListing,
+  ChildSaName,
   ChildSaView,
   DataplaneCapabilities,
   DataplaneEvent,
   DataplanePort,
+  IkeSaView,
+  InitiateOutcome,
   OperationResult,
   PolicyListing,
   RandomBytes,
@@ -22,8 +28,15 @@ export type {
   UsageListing,
   UsageOptions,
 } from './ports.ts';
-export type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
-export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus } from './status.ts';
+export type {
+  DesiredSnapshot,
+  Readiness,
+  SetupFailure,
+  SyncAnswer,
+  SyncChange,
+  SyncRequest,
+} from './requests.ts';
+export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus, WaitingSetup } from './status.ts';
 export { SyncEngine } from './sync-engine.ts';
 export type { SyncEngineOptions } from './sync-engine-options.ts';
 export type { Usage } from './usage-poller.ts';

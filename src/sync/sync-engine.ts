@@ -4,27 +4,42 @@ import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
+import { DeletionGuard } from './deletion-guard.ts';
 import { DesiredState } from './desired-state.ts';
+import { InitiateRequests } from './initiate-requests.ts';
+import { type Jitter, jitter } from './jitter.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
 import { emptyTotals } from './plan-run.ts';
-import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
+import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair } from './repair.ts';
-import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type {
+  DesiredSnapshot,
+  Readiness,
+  SetupFailure,
+  SyncAnswer,
+  SyncChange,
+  SyncRequest,
+} from './requests.ts';
 import { checkRevision, RevisionWatch } from './revision-watch.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
   AUDITS_PER_LISTING,
-  REKEY_BACK_OFF,
-  REKEY_SLOTS,
+  BACK_OFF_SPREAD,
+  BRAKE,
+  INITIATION,
+  INTERVAL_SPREAD,
+  REKEYING,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
+  WITNESS_BACK_OFF,
+  WITNESS_SPACING_MS,
 } from './sync-engine-options.ts';
 import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
@@ -35,16 +50,18 @@ import { tryAgain } from './waiting-requests.ts';
  */
 export class SyncEngine implements AsyncDisposable {
   readonly #options: SyncEngineOptions;
+  readonly #jitter: Jitter;
   readonly #tasks = new BackgroundTasks();
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
-  readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
   readonly #revisions = new RevisionWatch();
+  readonly #backOffs: BackOffs;
+  readonly #deletions: DeletionGuard;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
+  readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
-  readonly #auditIntervalMs: number;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
   #link: LinkState = INITIAL_LINK;
@@ -55,27 +72,42 @@ export class SyncEngine implements AsyncDisposable {
   /** Another one when charon, or the dataplane, knows nothing of earlier readings of counters. */
   #usageGround = {};
   #comparedBootId: string | undefined;
-  /** When the listings are compared even if the revision says that they are equal. */
-  #listingDueMs = 0;
+  /** The one that lists and compares everything comes after so many that need not. */
+  #auditsSinceListing = 0;
   #readiness: Readiness = { kind: 'not-ready', reason: 'not started yet' };
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
-    const { clock, logger, tunnels, dataplane } = options;
+    const { clock, logger, tunnels, dataplane, random } = options;
     const tasks = this.#tasks;
-    this.#auditIntervalMs = options.auditIntervalMs ?? 30_000;
+    this.#jitter = jitter(random, BACK_OFF_SPREAD);
+    const repairBackOff = { ...REPAIR_BACK_OFF, jitter: this.#jitter };
+    this.#backOffs = new BackOffs(repairBackOff);
+    this.#deletions = new DeletionGuard({
+      ...{ tunnels, clock, tasks, logger },
+      brake: options.brake ?? BRAKE,
+      backOff: { ...WITNESS_BACK_OFF, jitter: this.#jitter },
+      spacingMs: WITNESS_SPACING_MS,
+      onReleased: () => this.#comparisons.want(),
+    });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
-      backOff: REPAIR_BACK_OFF,
-      intervalMs: this.#auditIntervalMs,
+      backOff: repairBackOff,
+      intervalMs: options.auditIntervalMs ?? 30_000,
+      intervalJitter: jitter(random, INTERVAL_SPREAD),
       obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
       cycle: (signal) => this.#cycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
     });
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
-      backOff: REKEY_BACK_OFF,
-      slots: REKEY_SLOTS,
+      // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once.
+      ...REKEYING,
+    });
+    this.#initiations = new InitiateRequests({
+      ...{ tunnels, clock, tasks, logger, jitter: this.#jitter },
+      ...INITIATION,
+      isEnabled: () => this.#readiness.kind === 'ready',
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
@@ -116,12 +148,18 @@ export class SyncEngine implements AsyncDisposable {
     );
   }
 
-  /** Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys. */
-  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
+  /**
+   * Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys.
+   *
+   * @param charonStartedMs on the clock's scale; undefined when charon does not tell
+   */
+  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string, charonStartedMs?: number): void {
+    if (charonInstanceId !== this.#charonInstanceId) this.#initiations.clear();
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
     this.#usageGround = {};
     this.#pipeline.startGeneration('charon sent a new snapshot');
+    this.#deletions.onSnapshot(charonInstanceId, charonStartedMs);
     this.#desired.replace(snapshot);
     this.#lastKnown.keepOnly(this.#desired.sas);
     for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
@@ -139,6 +177,7 @@ export class SyncEngine implements AsyncDisposable {
    * request has not been sent.
    */
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
+    this.#deletions.onRequest(request);
     if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
     if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
       return this.#pipeline.submit(request, signal);
@@ -149,7 +188,14 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Follows what charon has done, in order with requests. */
   change(change: SyncChange): void {
+    this.#deletions.onChange(change, this.#desired.sas.keys());
     this.#pipeline.push(change);
+  }
+
+  /** A CHILD_SA is not there that charon wanted: when that may pass, charon is asked to initiate it again. */
+  setupFailed(name: ChildSaName, { isPassing, reason }: SetupFailure): void {
+    if (isPassing) this.#initiations.want(name, reason);
+    else this.#initiations.refuse(name, reason);
   }
 
   /** The dataplane answers, for the first time or again. */
@@ -230,13 +276,16 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   status(): SyncStatus {
+    const { foreign, braked } = this.#deletions.withheld;
     const repairs = this.#backOffs.entries.map(({ key, attempts, reason }) => ({ key, attempts, reason }));
     const rekeys = this.#rekeys.wanted;
     return {
       link: this.#link.kind,
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
       isInSync:
-        this.#isCompared && repairs.length === 0 && rekeys.length === 0 && this.#pipeline.unknownCount === 0,
+        this.#isCompared &&
+        repairs.length + rekeys.length + foreign.size + braked.size === 0 &&
+        this.#pipeline.unknownCount === 0,
       bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
       charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
       desiredSas: this.#desired.sas.size,
@@ -245,11 +294,14 @@ export class SyncEngine implements AsyncDisposable {
       waitingRequests: this.#pipeline.waitingCount,
       repairs,
       rekeys,
+      withheld: { foreign: [...foreign], braked: [...braked] },
+      setups: this.#initiations.waiting,
       lastCycle: this.#comparisons.last,
       counters: {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
         rekeysAsked: this.#rekeys.asked,
+        initiationsAsked: this.#initiations.asked,
       },
     };
   }
@@ -291,7 +343,7 @@ export class SyncEngine implements AsyncDisposable {
         this.#acquireFailure = error.message;
         this.#pipeline.failAwaited(error.message);
         this.#publishReadiness();
-        await clock.sleep(backOffMs(attempts, ACQUIRE_BACK_OFF), { signal });
+        await clock.sleep(backOffMs(attempts, { ...ACQUIRE_BACK_OFF, jitter: this.#jitter }), { signal });
       }
     }
   }
@@ -335,10 +387,13 @@ export class SyncEngine implements AsyncDisposable {
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
     const { bootId, takesReplayState } = link.capabilities;
+    // Aged before the listings are asked for: what is older than this charon must not look younger.
+    const { charon } = this.#deletions;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
     if (!isCurrent()) return undefined;
-    if (this.#revisions.isEqual && clock.now() < this.#listingDueMs) return emptyTotals();
+    this.#auditsSinceListing += 1;
+    if (this.#revisions.isEqual && this.#auditsSinceListing < AUDITS_PER_LISTING) return emptyTotals();
     const { era } = this.#revisions;
     const touched = this.#pipeline.startTouchLog();
     try {
@@ -356,8 +411,9 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
+      const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
       const repair = planRepair({
-        ...{ comparison, takesReplayState },
+        ...{ comparison, withheld, takesReplayState },
         lastKnown: this.#lastKnown,
         expired: this.#expired,
         order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
@@ -367,7 +423,7 @@ export class SyncEngine implements AsyncDisposable {
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
       if (isEqual(comparison)) this.#revisions.foundEqual(era);
-      this.#listingDueMs = clock.now() + this.#auditIntervalMs * AUDITS_PER_LISTING;
+      this.#auditsSinceListing = 0;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
       this.#rekeys.setLost(repair.lost);
@@ -410,5 +466,6 @@ export class SyncEngine implements AsyncDisposable {
     this.#readiness = readiness;
     this.#options.logger.info({ readiness }, 'readiness changed');
     this.#options.onReadiness?.(readiness);
+    if (readiness.kind === 'ready') this.#initiations.wake();
   }
 }

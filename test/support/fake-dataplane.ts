@@ -53,6 +53,7 @@ type HeldSa = {
   counters: SaCounters;
   highest: bigint;
   usedAtMs: bigint;
+  ageMs: bigint;
 };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
@@ -119,7 +120,9 @@ export class FakeDataplane implements AsyncDisposable {
   #eventId = 0n;
   #nextSpi = 0xc0000001;
   readonly #failures: { readonly kind: OperationKind; readonly failure: Failure }[] = [];
-  readonly #watchers = new Set<ServerWritableStream<unknown, WatchEventsResponse>>();
+  /** Open event streams, each with the agent it belongs to. */
+  readonly #watchers = new Map<ServerWritableStream<unknown, WatchEventsResponse>, string>();
+  readonly #holders = new Map<string, string>();
   #hanging: { request: ApplyRequest; operations: Operation[] }[] = [];
 
   constructor(path: string) {
@@ -159,8 +162,15 @@ export class FakeDataplane implements AsyncDisposable {
       },
       acquireWriter: (call, done) => {
         this.acquisitions += 1;
-        const epoch = (this.#epochs.get(call.request.ownerId) ?? 0n) + 1n;
-        this.#epochs.set(call.request.ownerId, epoch);
+        const { ownerId, agentId } = call.request;
+        const holder = this.#holders.get(ownerId);
+        if (holder !== undefined && holder !== agentId && [...this.#watchers.values()].includes(holder)) {
+          done({ code: status.ALREADY_EXISTS, details: `agent ${holder} writes and is connected` });
+          return;
+        }
+        this.#holders.set(ownerId, agentId);
+        const epoch = (this.#epochs.get(ownerId) ?? 0n) + 1n;
+        this.#epochs.set(ownerId, epoch);
         done(null, { epoch });
       },
       apply: (call, done) => {
@@ -177,7 +187,7 @@ export class FakeDataplane implements AsyncDisposable {
         else done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
       },
       watchEvents: (call) => {
-        this.#watchers.add(call);
+        this.#watchers.set(call, call.request.agentId);
         this.resumedAfter.push(call.request.after);
         call.on('close', () => this.#watchers.delete(call));
         call.on('cancelled', () => this.#watchers.delete(call));
@@ -208,6 +218,7 @@ export class FakeDataplane implements AsyncDisposable {
     this.#policies.clear();
     this.#epochs.clear();
     this.#revisions.clear();
+    this.#holders.clear();
     this.#eventId = 0n;
     await this.start();
   }
@@ -269,6 +280,11 @@ export class FakeDataplane implements AsyncDisposable {
     }
   }
 
+  /** So long ago every SA was installed. */
+  setAges(ageMs: bigint): void {
+    for (const held of this.#sas.values()) held.ageMs = ageMs;
+  }
+
   /** Another agent becomes this owner's writer. */
   fence(ownerId: string): void {
     this.#epochs.set(ownerId, (this.#epochs.get(ownerId) ?? 0n) + 1n);
@@ -277,7 +293,7 @@ export class FakeDataplane implements AsyncDisposable {
   emit(event: Partial<WatchEventsResponse>): void {
     this.#eventId += 1n;
     const message = { ...WatchEventsResponse.create(), ...event, id: this.#eventId, bootId: this.#bootId };
-    for (const watcher of this.#watchers) watcher.write(message);
+    for (const watcher of this.#watchers.keys()) watcher.write(message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -381,7 +397,10 @@ export class FakeDataplane implements AsyncDisposable {
       }
       const highest = sa.replayState?.highestSequence ?? 0n;
       const counters = SaCounters.create();
-      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest, usedAtMs: 0n });
+      this.#sas.set(
+        key,
+        present ?? { sa, ownerId, charonInstanceId, counters, highest, ageMs: 0n, usedAtMs: 0n },
+      );
       return ok(present !== undefined);
     }
     if (operation.updateSa !== undefined) {
@@ -431,6 +450,7 @@ export class FakeDataplane implements AsyncDisposable {
           keyFingerprint:
             fingerprintNonce.length === 0 ? Buffer.alloc(0) : fingerprint(fingerprintNonce, held.sa),
           counters: held.counters,
+          ageMs: held.ageMs,
           nextSequence: held.sa.initialSequence + 1n,
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),

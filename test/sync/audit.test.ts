@@ -26,7 +26,7 @@ async function settled(lab: SyncLab): Promise<TestAgent> {
   return agent;
 }
 
-test('an audit lists nothing while the revision tells of no changes but our own (11)', async () => {
+test('an audit lists nothing while the revision tells of no changes but our own (12)', async () => {
   await using lab = await SyncLab.start();
   const agent = await settled(lab);
   const { listings } = lab.dataplane;
@@ -42,7 +42,7 @@ test('an audit lists nothing while the revision tells of no changes but our own 
   assert.deepEqual(await agent.differences(), []);
 });
 
-test('an audit after a change that is not ours lists, and repairs (11)', async () => {
+test('an audit after a change that is not ours lists, and repairs (12)', async () => {
   await using lab = await SyncLab.start();
   const agent = await settled(lab);
   lab.dataplane.loseSa(0x1002);
@@ -50,7 +50,7 @@ test('an audit after a change that is not ours lists, and repairs (11)', async (
   assert.deepEqual(agent.engine.status().rekeys, ['outbound esp 00001002 198.18.0.2']);
 });
 
-test('such a change is not hidden by our own ones (11)', async () => {
+test('such a change is not hidden by our own ones (12)', async () => {
   await using lab = await SyncLab.start();
   const agent = await settled(lab);
   lab.dataplane.loseSa(0x1002);
@@ -59,7 +59,7 @@ test('such a change is not hidden by our own ones (11)', async () => {
   assert.equal(agent.engine.status().rekeys.length, 1);
 });
 
-test('everything is listed now and then, whatever the revision says (11)', async () => {
+test('everything is listed now and then, whatever the revision says (12)', async () => {
   await using lab = await SyncLab.start();
   const agent = await settled(lab);
   const { listings } = lab.dataplane;
@@ -79,7 +79,7 @@ test('an audit that somebody asks for lists everything', async () => {
   assert.equal(agent.engine.status().rekeys.length, 1);
 });
 
-test('a deletion that failed is a doubt: the next audit lists (9, 11)', async () => {
+test('a deletion that failed is a doubt: the next audit lists (9, 12)', async () => {
   await using lab = await SyncLab.start();
   const agent = await settled(lab);
   lab.dataplane.refuseNext('deleteSa', ResultCode.RESULT_CODE_TEMPORARY);

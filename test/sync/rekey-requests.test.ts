@@ -4,105 +4,122 @@ import { type SaId, saKey, toSpi } from '../../src/sad/index.ts';
 import { BackgroundTasks } from '../../src/sync/background-tasks.ts';
 import type { ChildSaView } from '../../src/sync/index.ts';
 import { RekeyRequests } from '../../src/sync/rekey-requests.ts';
+import { REKEYING } from '../../src/sync/sync-engine-options.ts';
 import { AgentError, silentLogger } from '../../src/util/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FakeTunnels } from '../support/fake-tunnels.ts';
 import { sampleSa } from '../support/sample-sas.ts';
 
-const SLOTS = { count: 2, patienceMs: 1_000 };
-const BACK_OFF = { firstMs: 5_000, maxMs: 60_000 };
+const MAX_UNDER_WAY = 3;
+const PATIENCE_MS = 2_000;
 
-type Pair = { readonly child: ChildSaView; readonly inbound: SaId; readonly outbound: SaId };
+const inboundSpi = (child: number): number => 0x1000 + child;
+const outboundSpi = (child: number): number => 0x2000 + child;
 
-function pair(number: number): Pair {
-  const spiIn = 0x1000 + number;
-  const spiOut = 0x2000 + number;
+function lostSas(child: number): readonly SaId[] {
+  return [
+    sampleSa({ direction: 'inbound', spi: inboundSpi(child) }).id,
+    sampleSa({ direction: 'outbound', spi: outboundSpi(child) }).id,
+  ];
+}
+
+function view(child: number, state = 'INSTALLED'): ChildSaView {
   return {
-    child: {
-      name: 'net',
-      childId: String(number),
-      ikeId: '1',
-      state: 'INSTALLED',
-      protocol: 'esp',
-      inboundSpi: toSpi(spiIn),
-      outboundSpi: toSpi(spiOut),
-    },
-    inbound: sampleSa({ direction: 'inbound', spi: spiIn }).id,
-    outbound: sampleSa({ direction: 'outbound', spi: spiOut }).id,
+    name: 'net',
+    childId: String(child),
+    ikeId: '1',
+    state,
+    protocol: 'esp',
+    inboundSpi: toSpi(inboundSpi(child)),
+    outboundSpi: toSpi(outboundSpi(child)),
   };
 }
 
-/** Five CHILD_SAs, both SAs of each lost. */
 class RekeyLab implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly tunnels = new FakeTunnels();
-  readonly tasks = new BackgroundTasks();
-  readonly pairs = [1, 2, 3, 4, 5].map(pair);
+  readonly #tasks = new BackgroundTasks();
   readonly requests = new RekeyRequests({
     tunnels: this.tunnels,
     clock: this.clock,
-    tasks: this.tasks,
+    tasks: this.#tasks,
     logger: silentLogger,
-    backOff: BACK_OFF,
-    slots: SLOTS,
+    ...REKEYING,
+    slots: { count: MAX_UNDER_WAY, patienceMs: PATIENCE_MS },
   });
 
-  constructor() {
-    this.tunnels.children = this.pairs.map(({ child }) => child);
-    this.requests.setLost(this.pairs.flatMap(({ inbound, outbound }) => [inbound, outbound]));
+  /** Both SAs of CHILD_SAs 1 .. count are lost. */
+  lose(count: number): void {
+    const children = Array.from({ length: count }, (_, index) => index + 1);
+    this.tunnels.children = children.map((child) => view(child));
+    this.requests.setLost(children.flatMap(lostSas));
   }
 
-  /** What charon was asked for after so much time. */
-  async asked(delayMs: number): Promise<readonly string[]> {
+  /** charon uses a new CHILD_SA and has deleted the old outbound SA. */
+  replace(child: number): void {
+    this.requests.drop(saKey(sampleSa({ direction: 'outbound', spi: outboundSpi(child) }).id));
+  }
+
+  async asked(children: readonly string[], delayMs: number): Promise<void> {
     await this.clock.advance(delayMs);
-    return this.tunnels.rekeyed;
+    await eventually(`asked for ${children}`, () => this.tunnels.rekeyed.length >= children.length);
+    assert.deepEqual(this.tunnels.rekeyed, children);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.tasks[Symbol.asyncDispose]();
+    return this.#tasks[Symbol.asyncDispose]();
   }
 }
 
-test('charon has a few rekeys on its hands at once, each for both SAs; one that is done makes room', async () => {
+test('asks for a few rekeys at once, and for the next when one is done', async () => {
   await using lab = new RekeyLab();
-  assert.deepEqual(await lab.asked(0), ['1', '2']);
-  assert.deepEqual(await lab.asked(500), ['1', '2']);
-  // The old outbound SA goes first, the inbound one some seconds later.
-  const [first] = lab.pairs;
-  assert(first !== undefined);
-  lab.requests.drop(saKey(first.outbound));
-  assert.deepEqual(await lab.asked(0), ['1', '2', '3']);
-  lab.requests.drop(saKey(first.inbound));
-  assert.deepEqual(await lab.asked(0), ['1', '2', '3']);
+  lab.lose(6);
+  await lab.asked(['1', '2', '3'], 1);
+  await lab.asked(['1', '2', '3'], 500);
+  lab.replace(2);
+  await lab.asked(['1', '2', '3', '4'], 10);
+  lab.replace(1);
+  lab.replace(3);
+  await lab.asked(['1', '2', '3', '4', '5', '6'], 10);
 });
 
-test('a rekey that takes too long holds up no other', async () => {
+test('rekeys that do not end do not keep the others waiting', async () => {
   await using lab = new RekeyLab();
-  await lab.asked(0);
-  assert.deepEqual(await lab.asked(SLOTS.patienceMs), ['1', '2', '3', '4']);
-  assert.deepEqual(await lab.asked(SLOTS.patienceMs), ['1', '2', '3', '4', '5']);
-  // Nothing came of the first ones: they are asked for again, after their back-off.
-  assert.deepEqual((await lab.asked(BACK_OFF.firstMs)).slice(5, 7), ['1', '2']);
+  lab.lose(5);
+  await lab.asked(['1', '2', '3'], 1);
+  await lab.clock.advance(PATIENCE_MS);
+  await lab.asked(['1', '2', '3', '4', '5'], 5);
 });
 
-test('one that charon refuses holds up no other', async () => {
+test('looks at a CHILD_SA that charon is busy with again soon', async () => {
+  await using lab = new RekeyLab();
+  lab.lose(1);
+  lab.tunnels.children = [view(1, 'REKEYING')];
+  await lab.clock.advance(1);
+  await eventually('it was listed', () => lab.tunnels.listings === 1);
+  lab.tunnels.children = [view(1)];
+  await lab.asked(['1'], 500);
+  await lab.asked(['1'], 4_000);
+});
+
+test('one that charon refuses keeps no other waiting', async () => {
   await using lab = new RekeyLab();
   const { rekeyChildSa } = lab.tunnels;
   Object.assign(lab.tunnels, {
     rekeyChildSa: async (child: ChildSaView) => {
       await rekeyChildSa(child);
-      if (Number(child.childId) < 5) throw new AgentError('busy', { code: 'refused', retryable: true });
+      throw new AgentError('not now', { code: 'refused', retryable: true });
     },
   });
-  assert.deepEqual(await lab.asked(0), ['1', '2', '3', '4', '5']);
+  lab.lose(5);
+  await lab.asked(['1', '2', '3', '4', '5'], 1);
 });
 
 test('one that was replaced while it waited is not asked for', async () => {
   await using lab = new RekeyLab();
-  await lab.asked(0);
-  for (const { inbound, outbound } of lab.pairs) {
-    lab.requests.drop(saKey(outbound));
-    lab.requests.drop(saKey(inbound));
-  }
-  assert.deepEqual(await lab.asked(60_000), ['1', '2']);
+  lab.lose(5);
+  await lab.asked(['1', '2', '3'], 1);
+  for (let child = 1; child <= 5; child += 1) for (const id of lostSas(child)) lab.requests.drop(saKey(id));
+  await lab.asked(['1', '2', '3'], 60_000);
 });
