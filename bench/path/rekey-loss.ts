@@ -43,6 +43,19 @@ export async function rekeyLossRows({ isQuick, progress }: BenchContext): Promis
   ];
 }
 
+/** The same of the product alone, as one row. */
+export async function lostPerRekeyRow({ isQuick, progress }: BenchContext): Promise<Row> {
+  await using lab = await Lab.create();
+  const pair = await startPair(lab, startLagopusGateway, startLagopusGateway);
+  await connect(pair);
+  const values: number[] = [];
+  for (let round = 0; round < (isQuick ? 1 : 3); round += 1) {
+    progress(`packets lost per rekey, round ${round + 1}`);
+    values.push((await measureRekeyLoss(pair, isQuick ? 2 : 6)).lost);
+  }
+  return makeRow({ name: 'rekey-loss', unit: 'packets per rekey', aim: '0', values });
+}
+
 /** Both directions together, per rekey. */
 export type RekeyLoss = {
   readonly lost: number;

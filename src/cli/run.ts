@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { agentConfigSchema, DEFAULT_AGENT_CONFIG_PATH, loadYamlConfig, runAgent } from '../agent/index.ts';
 import { createLogger } from './logging.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 import { readVersion } from './version.ts';
 
@@ -13,6 +14,7 @@ export function runCommand(): Command {
     .option('--config <file>', `YAML configuration (default: ${DEFAULT_AGENT_CONFIG_PATH} if it exists)`)
     .option('--json', 'log JSON lines', false)
     .action(async (options: RunOptions) => {
+      keepHeapSmall();
       const config = await loadYamlConfig(agentConfigSchema, options.config ?? DEFAULT_AGENT_CONFIG_PATH, {
         mayBeAbsent: options.config === undefined,
       });

@@ -12,7 +12,7 @@ import type { Drills } from './drills.ts';
 import type { Lifetimes } from './lifetimes.ts';
 import { Refusal } from './refusal.ts';
 import { RequestError } from './request-error.ts';
-import type { Revision } from './revision.ts';
+import type { Revisions } from './revision.ts';
 import { describeSa } from './sa-record.ts';
 import { checkProtocol } from './sa-request.ts';
 import type { Author, Sad } from './sad.ts';
@@ -28,7 +28,7 @@ export type ApplierOptions = {
   readonly reservations: SpiReservations;
   readonly lifetimes: Lifetimes;
   readonly writers: Writers;
-  readonly revision: Revision;
+  readonly revisions: Revisions;
   readonly drills: Drills | undefined;
   readonly logger: Logger;
 };
@@ -52,7 +52,7 @@ export class Applier {
    * @throws RequestError when nothing was applied
    */
   apply(request: ApplyRequest): ApplyResponse {
-    const { writers, drills, revision } = this.#options;
+    const { writers, drills, revisions } = this.#options;
     try {
       const author = writers.check(request.writer);
       if (request.operations.length > MAX_BATCH) {
@@ -64,7 +64,7 @@ export class Applier {
       drills?.refresh();
       return {
         results: request.operations.map((operation) => this.#run(operation, author)),
-        revision: revision.value,
+        revision: revisions.of(author.owner),
       };
     } finally {
       for (const { addSa } of request.operations) {
@@ -75,13 +75,13 @@ export class Applier {
   }
 
   #run(operation: Operation, author: Author): OperationResult {
-    const { drills, logger, revision } = this.#options;
+    const { drills, logger, revisions } = this.#options;
     try {
       const drill = drills?.refusal(operation);
       if (drill !== undefined) throw new Refusal(drill.code, drill.message);
       const outcome = this.#dispatch(operation, author);
       const isUnchanged = outcome.isUnchanged ?? false;
-      if (!isUnchanged && outcome.spi === undefined) revision.advance();
+      if (!isUnchanged && outcome.spi === undefined) revisions.advance(author.owner);
       return {
         code: ResultCode.RESULT_CODE_OK,
         message: '',

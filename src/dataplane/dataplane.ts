@@ -11,7 +11,7 @@ import { warnIfRoutesYield } from './fail-closed.ts';
 import { listen } from './listen.ts';
 import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
-import { Revision } from './revision.ts';
+import { Revisions } from './revision.ts';
 import { Sad } from './sad.ts';
 import { Scopes } from './scopes.ts';
 import { ContractServer } from './server.ts';
@@ -73,9 +73,9 @@ export class Dataplane implements AsyncDisposable {
     });
     const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies, now: systemClock.now });
     const events = new EventLog(bootId, config.eventHistory);
-    const revision = new Revision();
+    const revisions = new Revisions();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
-    this.#reporter = new Reporter({ sad, spd, events, revision, logger });
+    this.#reporter = new Reporter({ sad, spd, events, revisions, logger });
     late.current = {
       classify: createClassifier(sad, spd),
       saEvent: this.#reporter.onSaEvent,
@@ -87,7 +87,7 @@ export class Dataplane implements AsyncDisposable {
       reservations: new SpiReservations(systemClock, randomInt),
       lifetimes: this.#reporter.lifetimes,
       writers,
-      revision,
+      revisions,
       drills: config.drillsFile === undefined ? undefined : new Drills(config.drillsFile, logger),
       logger,
     });
@@ -106,7 +106,8 @@ export class Dataplane implements AsyncDisposable {
         writers,
         applier,
         events,
-        revision,
+        revisions,
+        now: systemClock.now,
         stop: this.#stop.signal,
         logger,
       }),

@@ -1,3 +1,4 @@
+import type { Ipv4 } from './address.ts';
 import { isAnyPort, type PacketKey, type Selector, selectorMatches } from './selector.ts';
 
 /** What of a policy decides whether and when it is matched. */
@@ -31,9 +32,13 @@ export function policyMatches(policy: PolicyMatch, packet: PacketKey): boolean {
   );
 }
 
-/** Policies of one direction in the order in which they are matched. */
-export class PolicyOrder<P extends PolicyMatch> {
+/** Policies in the order in which they are matched. */
+class SortedPolicies<P extends PolicyMatch> {
   readonly #sorted: P[] = [];
+
+  get isEmpty(): boolean {
+    return this.#sorted.length === 0;
+  }
 
   insert(policy: P): void {
     this.#sorted.splice(this.#position(policy), 0, policy);
@@ -60,4 +65,78 @@ export class PolicyOrder<P extends PolicyMatch> {
     }
     return low;
   }
+}
+
+/** A block of 2^8 addresses: what most gateways have behind them is not larger. */
+const BLOCK_BITS = 8;
+
+/** The block that has all addresses of a side; undefined when none has. */
+function blockOf({ first, last }: Selector): number | undefined {
+  const block = first >>> BLOCK_BITS;
+  return block === last >>> BLOCK_BITS ? block : undefined;
+}
+
+type Shelf<P extends PolicyMatch> = {
+  readonly blocks: Map<number, SortedPolicies<P>>;
+  readonly block: number;
+};
+
+/**
+ * Policies of one direction, to be found in the order in which they are matched. Every change of an SA
+ * empties the flow cache, so a gateway with thousands of tunnels looks up all the time: a policy
+ * with a side that lies within one block of addresses is only looked at for packets of that block.
+ */
+export class PolicyOrder<P extends PolicyMatch> {
+  readonly #bySource = new Map<number, SortedPolicies<P>>();
+  readonly #byDestination = new Map<number, SortedPolicies<P>>();
+  readonly #wide = new SortedPolicies<P>();
+
+  insert(policy: P): void {
+    const shelf = this.#shelfOf(policy);
+    if (shelf === undefined) {
+      this.#wide.insert(policy);
+      return;
+    }
+    const policies = shelf.blocks.get(shelf.block) ?? new SortedPolicies<P>();
+    shelf.blocks.set(shelf.block, policies);
+    policies.insert(policy);
+  }
+
+  remove(policy: P): void {
+    const shelf = this.#shelfOf(policy);
+    if (shelf === undefined) {
+      this.#wide.remove(policy);
+      return;
+    }
+    const policies = shelf.blocks.get(shelf.block);
+    policies?.remove(policy);
+    if (policies?.isEmpty === true) shelf.blocks.delete(shelf.block);
+  }
+
+  first(packet: PacketKey): P | undefined {
+    const candidates = [
+      this.#bySource.get(blockAt(packet.source))?.first(packet),
+      this.#byDestination.get(blockAt(packet.destination))?.first(packet),
+      this.#wide.first(packet),
+    ];
+    let first: P | undefined;
+    for (const policy of candidates) {
+      if (policy !== undefined && (first === undefined || comparePolicies(policy, first) < 0)) first = policy;
+    }
+    return first;
+  }
+
+  /** By the remote side if it can be: the local one is the same for most. Undefined: by neither. */
+  #shelfOf({ isInbound, source, destination }: P): Shelf<P> | undefined {
+    const bySource = { blocks: this.#bySource, block: blockOf(source) };
+    const byDestination = { blocks: this.#byDestination, block: blockOf(destination) };
+    for (const { blocks, block } of isInbound ? [bySource, byDestination] : [byDestination, bySource]) {
+      if (block !== undefined) return { blocks, block };
+    }
+    return undefined;
+  }
+}
+
+function blockAt(address: Ipv4): number {
+  return address >>> BLOCK_BITS;
 }

@@ -4,7 +4,7 @@ import { encodeIpv4, formatIpv4 } from './address.ts';
 import type { EventLog } from './event-log.ts';
 import { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 import { type Handle, type NativeCallbacks, SaEvent } from './native.ts';
-import type { Revision } from './revision.ts';
+import type { Revisions } from './revision.ts';
 import { describeSa, type SaRecord, saIdOf } from './sa-record.ts';
 import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';
@@ -13,7 +13,7 @@ export type ReporterOptions = {
   readonly sad: Sad;
   readonly spd: Spd;
   readonly events: EventLog;
-  readonly revision: Revision;
+  readonly revisions: Revisions;
   readonly logger: Logger;
 };
 
@@ -82,12 +82,12 @@ export class Reporter {
   }
 
   #expire(record: SaRecord, { isHard, reason }: Expiry): void {
-    const { sad, events, revision, logger } = this.#options;
+    const { sad, events, revisions, logger } = this.#options;
     let counters = sad.counters(record);
     if (isHard) {
       this.lifetimes.stop(record.handle);
       counters = sad.remove(record);
-      revision.advance();
+      revisions.advance(record.owner);
     }
     const { reqid } = record.listed;
     events.publish(record.owner, { expire: { id: saIdOf(record), hard: isHard, reason, reqid, counters } });

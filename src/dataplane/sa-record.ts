@@ -128,6 +128,12 @@ export class SaReading {
     return this;
   }
 
+  /** Infinite when it never carried a packet. */
+  idleMs(): number {
+    const idleMs = this.#word(SaWord.idleMs);
+    return idleMs === NEVER ? Number.POSITIVE_INFINITY : Number(idleMs);
+  }
+
   counters(): SaCounters {
     const idleMs = this.#word(SaWord.idleMs);
     return {

@@ -224,6 +224,12 @@ export class Sad {
     return this.#reading.read(this.#options.engine, record.handle).counters();
   }
 
+  /** When it last carried a packet, in milliseconds of `now`; before everything if it never did. */
+  lastUseMs({ handle }: SaRecord): number {
+    const { engine, now } = this.#options;
+    return now() - this.#reading.read(engine, handle).idleMs();
+  }
+
   /** Undefined if it was removed since it was listed. */
   state(
     record: SaRecord,

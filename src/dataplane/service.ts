@@ -24,7 +24,7 @@ import type { Applier } from './applier.ts';
 import type { EventLog } from './event-log.ts';
 import { writeListing } from './listing.ts';
 import { RequestError } from './request-error.ts';
-import type { Revision } from './revision.ts';
+import type { Revisions } from './revision.ts';
 import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';
 import type { Writers } from './writers.ts';
@@ -40,7 +40,9 @@ export type ServiceOptions = {
   readonly writers: Writers;
   readonly applier: Applier;
   readonly events: EventLog;
-  readonly revision: Revision;
+  readonly revisions: Revisions;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   /** Aborted when streams that never end by themselves have to. */
   readonly stop: AbortSignal;
   readonly logger: Logger;
@@ -151,42 +153,62 @@ function watchEvents(
   pump();
 }
 
+/** 0 is no time of a listing. */
+function listedAt(now: () => number): bigint {
+  return BigInt(Math.floor(now()) + 1);
+}
+
+/** The engine's clock for use times is coarse, and not the one that dates listings. */
+const CLOCK_SLACK_MS = 100;
+
+/** Those that carried a packet since an earlier listing, as far as the clocks can tell; all when `sinceMs` is 0. */
+function usedSince<Record>(
+  records: readonly Record[],
+  sinceMs: bigint,
+  lastUseMs: (record: Record) => number,
+): readonly Record[] {
+  if (sinceMs === 0n) return records;
+  const earliestMs = Number(sinceMs) - CLOCK_SLACK_MS;
+  return records.filter((record) => lastUseMs(record) >= earliestMs);
+}
+
 async function listSas(
-  { sad, revision, bootId }: ServiceOptions,
+  { sad, revisions, bootId, now }: ServiceOptions,
   call: ServerWritableStream<ListSasRequest, ListSasResponse>,
 ): Promise<void> {
-  const { ownerId, fingerprintNonce: nonce, countersOnly: isCountersOnly } = call.request;
+  const { ownerId, fingerprintNonce: nonce, countersOnly: isCountersOnly, usedSinceMs } = call.request;
   if (nonce.length !== 0 && (nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES)) {
     throw new RequestError(
       status.INVALID_ARGUMENT,
       `fingerprint_nonce: expected ${MIN_NONCE_BYTES} to ${MAX_NONCE_BYTES} bytes or none, got ${nonce.length}`,
     );
   }
-  const at = revision.value;
+  const head = { revision: revisions.of(ownerId), bootId, listedAtMs: listedAt(now) };
   await writeListing(
     call,
-    sad.list(ownerId),
+    usedSince(sad.list(ownerId), usedSinceMs, (record) => sad.lastUseMs(record)),
     (record) => sad.state(record, { nonce, isCountersOnly }),
-    (sas, complete) => ({ sas, revision: at, bootId, complete }),
+    (sas, complete) => ({ ...head, sas, complete }),
   );
 }
 
 async function listPolicies(
-  { spd, revision, bootId }: ServiceOptions,
+  { spd, revisions, bootId, now }: ServiceOptions,
   call: ServerWritableStream<ListPoliciesRequest, ListPoliciesResponse>,
 ): Promise<void> {
-  const at = revision.value;
+  const { ownerId, usedSinceMs } = call.request;
+  const head = { revision: revisions.of(ownerId), bootId, listedAtMs: listedAt(now) };
   await writeListing(
     call,
-    spd.list(call.request.ownerId),
+    usedSince(spd.list(ownerId), usedSinceMs, (record) => spd.lastUseMs(record)),
     (record) => spd.state(record),
-    (policies, complete) => ({ policies, revision: at, bootId, complete }),
+    (policies, complete) => ({ ...head, policies, complete }),
   );
 }
 
 /** The contract's RPCs over this dataplane's parts. */
 export function createService(options: ServiceOptions): IpsecServiceServer {
-  const { applier, writers, logger } = options;
+  const { applier, writers, revisions, bootId, logger } = options;
   return {
     getCapabilities: unary(() => options.capabilities),
     acquireWriter: unary(({ ownerId, agentId }) => {
@@ -198,6 +220,7 @@ export function createService(options: ServiceOptions): IpsecServiceServer {
     applyStream: (call) => applyStream(applier, call),
     listSas: serverStream(logger, (call) => listSas(options, call)),
     listPolicies: serverStream(logger, (call) => listPolicies(options, call)),
+    getRevision: unary(({ ownerId }) => ({ bootId, revision: revisions.of(ownerId) })),
     watchEvents: (call) => watchEvents(options, call),
   };
 }

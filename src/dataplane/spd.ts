@@ -122,6 +122,14 @@ export class Spd {
     return owner === '' ? all : all.filter((record) => record.owner === owner);
   }
 
+  /** When a packet last matched it, in milliseconds of `now`; before everything if none did. */
+  lastUseMs({ handle }: PolicyRecord): number {
+    const { engine, now } = this.#options;
+    engine.readPolicy(handle, this.#words);
+    const idleMs = this.#words[PolicyWord.idleMs] ?? NEVER;
+    return idleMs === NEVER ? Number.NEGATIVE_INFINITY : now() - Number(idleMs);
+  }
+
   /** Undefined if it was removed since it was listed. */
   state(record: PolicyRecord): PolicyState | undefined {
     if (!this.#byHandle.has(record.handle)) return undefined;

@@ -12,7 +12,7 @@ export function decodeFamily(reader: ByteReader): 4 | 16 {
 
 /** 4 or 16 bytes as canonical text (RFC 5952 for IPv6). */
 export function decodeAddress(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   return new ipaddr.IPv6([...bytes]).toRFC5952String();
 }
 

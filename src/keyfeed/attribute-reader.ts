@@ -3,14 +3,19 @@ import { type Attribute, HIGHEST_TAG, REPEATABLE_TAGS } from './attributes.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CRITICAL_BIT } from './wire.ts';
 
-type Found = { readonly value: Uint8Array; readonly offset: number };
+/** Where a value is in the payload. */
+type Found = { readonly position: number; readonly length: number };
 
 /**
- * The attributes of one frame by their tags. Views, not copies: to be read before
- * the frame is wiped. Unknown ones are skipped unless critical.
+ * The attributes of one frame by their tags. Values are read where they are: to be done
+ * before the frame is wiped. Unknown ones are skipped unless critical.
  */
 export class AttributeReader {
-  readonly #found = new Map<number, Found[]>();
+  /** By tag; most come once. */
+  readonly #found: (Found | undefined)[] = [];
+  /** What came after the first one of its tag. */
+  #others: Map<number, Found[]> | undefined;
+  readonly #reader: ByteReader;
   readonly #message: string;
   readonly #offset: number;
 
@@ -18,13 +23,15 @@ export class AttributeReader {
   constructor(payload: Uint8Array, message: string, offset: number) {
     this.#message = message;
     this.#offset = offset;
-    const reader = new ByteReader(payload, message, offset);
+    this.#reader = new ByteReader(payload, message, offset);
+    const reader = this.#reader;
     while (reader.remaining > 0) {
-      const at = offset + payload.length - reader.remaining;
+      const at = reader.position;
       const tag = reader.u16();
       const length = reader.u16();
-      const valueOffset = offset + payload.length - reader.remaining;
-      this.#add(tag, { value: reader.bytes(length), offset: valueOffset }, at);
+      const { position } = reader;
+      reader.skip(length);
+      this.#add(tag, { position, length }, offset + at);
     }
   }
 
@@ -37,23 +44,30 @@ export class AttributeReader {
   }
 
   optional<T>(attribute: Attribute<T>): T | undefined {
-    const found = this.#found.get(attribute.tag);
+    const found = this.#found[attribute.tag];
     if (found === undefined) return undefined;
-    const [first, second] = found;
+    const second = this.#others?.get(attribute.tag)?.[0];
     if (second !== undefined) {
-      throw new MalformedError(`${this.#message}: a second ${attribute.name}`, second.offset);
+      throw new MalformedError(
+        `${this.#message}: a second ${attribute.name}`,
+        this.#offset + second.position,
+      );
     }
-    return first && this.#decode(attribute, first);
+    return this.#decode(attribute, found);
   }
 
   repeated<T>(attribute: Attribute<T>): readonly T[] {
-    return (this.#found.get(attribute.tag) ?? []).map((found) => this.#decode(attribute, found));
+    const first = this.#found[attribute.tag];
+    if (first === undefined) return [];
+    return [first, ...(this.#others?.get(attribute.tag) ?? [])].map((found) =>
+      this.#decode(attribute, found),
+    );
   }
 
-  #decode<T>(attribute: Attribute<T>, { value, offset }: Found): T {
-    const reader = new ByteReader(value, `${this.#message}: ${attribute.name}`, offset);
-    const decoded = attribute.codec.decode(reader);
-    reader.end();
+  #decode<T>(attribute: Attribute<T>, { position, length }: Found): T {
+    this.#reader.narrow(position, length, attribute.name);
+    const decoded = attribute.codec.decode(this.#reader);
+    this.#reader.end();
     return decoded;
   }
 
@@ -62,13 +76,16 @@ export class AttributeReader {
       if ((tag & CRITICAL_BIT) === 0) return;
       throw new MalformedError(`${this.#message}: unknown critical attribute ${tag}`, offset);
     }
-    const others = this.#found.get(tag);
-    if (others === undefined) {
-      this.#found.set(tag, [found]);
-    } else if (REPEATABLE_TAGS.has(tag)) {
-      others.push(found);
-    } else {
+    if (this.#found[tag] === undefined) {
+      this.#found[tag] = found;
+      return;
+    }
+    if (!REPEATABLE_TAGS.has(tag)) {
       throw new MalformedError(`${this.#message}: a second attribute ${tag}`, offset);
     }
+    this.#others ??= new Map();
+    const others = this.#others.get(tag);
+    if (others === undefined) this.#others.set(tag, [found]);
+    else others.push(found);
   }
 }

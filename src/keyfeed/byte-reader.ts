@@ -2,13 +2,18 @@ import { MalformedError } from '../util/index.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Reads big-endian values from bytes and never past their end. */
+/**
+ * Reads big-endian values from bytes and never past their end. One reader serves a whole frame: what
+ * every attribute of every SA would otherwise need an object for adds up.
+ */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #what: string;
   readonly #offset: number;
+  readonly #what: string;
+  #part: string | undefined;
   #position = 0;
+  #end: number;
 
   /** `what` and `offset` (of the first byte in the stream) appear in errors. */
   constructor(bytes: Uint8Array, what: string, offset: number) {
@@ -16,10 +21,27 @@ export class ByteReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#what = what;
     this.#offset = offset;
+    this.#end = bytes.length;
   }
 
   get remaining(): number {
-    return this.#bytes.length - this.#position;
+    return this.#end - this.#position;
+  }
+
+  /** Of the next byte, among the bytes it was made of. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Reads `length` bytes at a position next, and nothing else; `part` says in errors what they are. */
+  narrow(position: number, length: number, part: string): void {
+    this.#position = position;
+    this.#end = position + length;
+    this.#part = part;
+  }
+
+  skip(count: number): void {
+    this.#advance(count);
   }
 
   u8(): number {
@@ -61,7 +83,8 @@ export class ByteReader {
   }
 
   malformed(problem: string): MalformedError {
-    return new MalformedError(`${this.#what}: ${problem}`, this.#offset + this.#position);
+    const where = this.#part === undefined ? this.#what : `${this.#what}: ${this.#part}`;
+    return new MalformedError(`${where}: ${problem}`, this.#offset + this.#position);
   }
 
   #advance(count: number): number {

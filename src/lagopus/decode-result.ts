@@ -40,5 +40,5 @@ export function decodeResponse({ apply, error }: ApplyStreamResponse, count: num
   if (apply?.results.length !== count) {
     return { kind: 'unknown', reason: `${apply?.results.length ?? 'no'} results for ${count} operations` };
   }
-  return { kind: 'done', results: apply.results.map(decodeResult) };
+  return { kind: 'done', results: apply.results.map(decodeResult), revision: apply.revision };
 }

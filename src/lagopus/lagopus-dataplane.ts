@@ -3,6 +3,7 @@ import {
   type AcquireWriterResponse,
   type ApplyRequest,
   type GetCapabilitiesResponse,
+  type GetRevisionResponse,
   IpsecServiceClient,
   type ListPoliciesResponse,
   type ListSasResponse,
@@ -16,8 +17,10 @@ import type {
   DataplaneEvent,
   DataplanePort,
   PolicyListing,
+  RevisionReading,
   SaListing,
   UsageListing,
+  UsageOptions,
 } from '../sync/index.ts';
 import { ApplyStream } from './apply-stream.ts';
 import { createCredentials, type DataplaneTarget } from './credentials.ts';
@@ -43,7 +46,7 @@ export type LagopusDataplaneOptions = DataplaneTarget & {
   readonly listDeadlineMs?: number;
 };
 
-type Chunk = { readonly bootId: Buffer; readonly complete: boolean };
+type Chunk = { readonly bootId: Buffer; readonly complete: boolean; readonly listedAtMs: bigint };
 
 /** A dataplane behind gRPC. One writer, one owner. */
 export class LagopusDataplane implements DataplanePort, AsyncDisposable {
@@ -123,7 +126,12 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   }
 
   async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
-    const request = { ownerId: this.#ownerId, fingerprintNonce: Buffer.from(nonce), countersOnly: false };
+    const request = {
+      ownerId: this.#ownerId,
+      fingerprintNonce: Buffer.from(nonce),
+      countersOnly: false,
+      usedSinceMs: 0n,
+    };
     const { bootId, entries } = await this.#list<ListSasResponse, ActualSa>('ListSas', options, {
       start: (callOptions) => this.#client.listSas(request, callOptions),
       decode: ({ sas }) => this.#ours(sas).map(decodeSaState),
@@ -131,25 +139,41 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     return { bootId, sas: entries };
   }
 
-  async listCounters(options?: CallOptions): Promise<UsageListing> {
-    const request = { ownerId: this.#ownerId, fingerprintNonce: Buffer.alloc(0), countersOnly: true };
-    const { bootId, entries } = await this.#list<ListSasResponse, SaUsage>('ListSas', options, {
+  async listCounters(options?: UsageOptions): Promise<UsageListing> {
+    const request = {
+      ownerId: this.#ownerId,
+      fingerprintNonce: Buffer.alloc(0),
+      countersOnly: true,
+      usedSinceMs: options?.usedSinceMs ?? 0n,
+    };
+    const { bootId, entries, listedAtMs } = await this.#list<ListSasResponse, SaUsage>('ListSas', options, {
       start: (callOptions) => this.#client.listSas(request, callOptions),
       decode: ({ sas }) => this.#ours(sas).map(decodeUsage),
     });
-    return { bootId, usages: entries };
+    return { bootId, usages: entries, listedAtMs };
   }
 
-  async listPolicies(options?: CallOptions): Promise<PolicyListing> {
-    const { bootId, entries } = await this.#list<ListPoliciesResponse, ActualPolicy>(
+  async listPolicies(options?: UsageOptions): Promise<PolicyListing> {
+    const request = { ownerId: this.#ownerId, usedSinceMs: options?.usedSinceMs ?? 0n };
+    const { bootId, entries, listedAtMs } = await this.#list<ListPoliciesResponse, ActualPolicy>(
       'ListPolicies',
       options,
       {
-        start: (callOptions) => this.#client.listPolicies({ ownerId: this.#ownerId }, callOptions),
+        start: (callOptions) => this.#client.listPolicies(request, callOptions),
         decode: ({ policies }) => this.#ours(policies).map(decodePolicyState),
       },
     );
-    return { bootId, policies: entries };
+    return { bootId, policies: entries, listedAtMs };
+  }
+
+  async revision(options?: CallOptions): Promise<RevisionReading> {
+    const { bootId, revision } = await this.#unary<GetRevisionResponse>(
+      'GetRevision',
+      options,
+      (callOptions, done) =>
+        this.#client.getRevision({ ownerId: this.#ownerId }, new Metadata(), callOptions, done),
+    );
+    return { bootId: bootId.toString('hex'), revision };
   }
 
   async *watchEvents({ signal }: CallOptions = {}): AsyncGenerator<DataplaneEvent, void, undefined> {
@@ -214,7 +238,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
       readonly start: (options: Partial<GrpcCallOptions>) => ClientReadableStream<Response>;
       readonly decode: (chunk: Response) => readonly Entry[];
     },
-  ): Promise<{ bootId: string; entries: readonly Entry[] }> {
+  ): Promise<{ bootId: string; entries: readonly Entry[]; listedAtMs: bigint }> {
     signal?.throwIfAborted();
     const stream = call.start({ deadline: Date.now() + this.#listDeadlineMs });
     const onAbort = (): void => stream.cancel();
@@ -233,6 +257,6 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
       signal?.removeEventListener('abort', onAbort);
     }
     if (last?.complete !== true) throw malformed(`${name} ended before it was complete`);
-    return { bootId: last.bootId.toString('hex'), entries };
+    return { bootId: last.bootId.toString('hex'), entries, listedAtMs: last.listedAtMs };
   }
 }

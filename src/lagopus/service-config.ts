@@ -3,7 +3,7 @@ import type { ClientOptions } from '@grpc/grpc-js';
 const SERVICE = 'lagopus.ipsec.v1.IpsecService';
 
 /** Reads may be asked again; nothing that writes ever is. */
-const RETRIED_READS = ['GetCapabilities', 'ListSas', 'ListPolicies'] as const;
+const RETRIED_READS = ['GetCapabilities', 'GetRevision', 'ListSas', 'ListPolicies'] as const;
 
 const SERVICE_CONFIG = {
   methodConfig: [

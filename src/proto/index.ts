@@ -27,6 +27,8 @@ export {
   GapEvent,
   GetCapabilitiesRequest,
   GetCapabilitiesResponse,
+  GetRevisionRequest,
+  GetRevisionResponse,
   IpsecServiceClient,
   IpsecServiceService,
   ListPoliciesRequest,

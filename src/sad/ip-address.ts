@@ -41,7 +41,7 @@ export function addressBytes(address: IpAddress): Uint8Array {
 
 /** Canonical text: dotted decimal, or RFC 5952 for IPv6. */
 export function formatAddress(bytes: Uint8Array): IpAddress {
-  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   if (bytes.length !== 16) throw new RangeError(`an IP address has 4 or 16 bytes, not ${bytes.length}`);
   return new ipaddr.IPv6([...bytes]).toRFC5952String();
 }

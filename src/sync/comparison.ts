@@ -84,6 +84,11 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   };
 }
 
+/** Nothing differs, as far as it was compared. */
+export function isEqual({ sas, policies }: Pick<Comparison, 'sas' | 'policies'>): boolean {
+  return [...Object.values(sas), ...Object.values(policies)].every(({ size }) => size === 0);
+}
+
 /** A comparison as `ipsec-agent diff` shows it. */
 export function toSyncDiff({ sas, policies }: Pick<Comparison, 'sas' | 'policies'>): SyncDiff {
   return {

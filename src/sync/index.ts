@@ -23,9 +23,11 @@ export type {
   PolicyListing,
   RandomBytes,
   RefusalCode,
+  RevisionReading,
   SaListing,
   TunnelControl,
   UsageListing,
+  UsageOptions,
 } from './ports.ts';
 export type {
   DesiredSnapshot,

@@ -7,6 +7,7 @@ import { noteReadBack, noteResult, noteUnanswered } from './journal-notes.ts';
 import { countOperation, emptyTotals, PlanRun } from './plan-run.ts';
 import type { ApplyOutcome, DataplanePort, OperationResult } from './ports.ts';
 import type { SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type { RevisionWatch } from './revision-watch.ts';
 import type { SaJournal } from './sa-journal.ts';
 import type { PendingWork } from './sa-story.ts';
 import type { CycleSummary } from './status.ts';
@@ -43,6 +44,7 @@ export type PipelineOptions = {
   readonly desired: DesiredState;
   readonly backOffs: BackOffs;
   readonly journal: SaJournal;
+  readonly revisions: RevisionWatch;
   readonly tasks: BackgroundTasks;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -84,6 +86,11 @@ export class Pipeline {
     return this.#waiting.awaited;
   }
 
+  /** Nothing is on its way to the dataplane. */
+  get isIdle(): boolean {
+    return this.#inFlight === undefined;
+  }
+
   get unknownCount(): number {
     return this.#unknown.length;
   }
@@ -97,7 +104,7 @@ export class Pipeline {
   /** Keeps everything waiting. The plan is dropped: it rests on a listing of before. */
   close(): void {
     this.#open = undefined;
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
   }
 
@@ -133,7 +140,7 @@ export class Pipeline {
   /** Every request so far belongs to an earlier snapshot. */
   startGeneration(reason: string): void {
     this.#generation += 1;
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
     for (const item of this.#waiting.drain(() => true)) this.#giveUp(item, reason);
     this.failUnknown(reason);
@@ -243,7 +250,10 @@ export class Pipeline {
       this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
       if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
-      else this.#answer(item, prepared.answer);
+      else {
+        if (prepared.answer.kind !== 'ok') this.#doubtIfCompared();
+        this.#answer(item, prepared.answer);
+      }
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
   }
@@ -260,7 +270,7 @@ export class Pipeline {
 
   /** What a plan is about is no longer desired: keys it would send are wiped. */
   #dropPlan(): void {
-    this.#isTrusted = false;
+    this.#distrust();
     this.#plan?.drop();
     this.#options.hooks.suspect();
   }
@@ -269,7 +279,7 @@ export class Pipeline {
     const plan = this.#plan;
     if (plan === undefined) return undefined;
     const operations = plan.take(Math.min(maxBatch, this.#options.backgroundBatch));
-    if (plan.left.length === 0) this.#plan = undefined;
+    if (plan.left === 0) this.#plan = undefined;
     if (operations.length === 0) return undefined;
     const entries = operations.map((operation) => ({ operation, item: undefined }));
     return { entries, generation: this.#generation, plan };
@@ -278,6 +288,11 @@ export class Pipeline {
   #finish(batch: Batch, outcome: ApplyOutcome): void {
     switch (outcome.kind) {
       case 'done':
+        this.#options.revisions.answered(
+          batch.entries.map(({ operation }) => operation),
+          outcome.results,
+          outcome.revision,
+        );
         batch.entries.forEach((entry, index) => {
           const result = outcome.results[index];
           if (result !== undefined) this.#settle(batch, entry, result);
@@ -285,6 +300,7 @@ export class Pipeline {
         break;
       case 'fenced':
       case 'rejected':
+        this.#options.revisions.doubt();
         for (const entry of batch.entries) {
           this.#settle(batch, entry, { kind: 'refused', code: 'internal', reason: outcome.reason });
         }
@@ -299,7 +315,9 @@ export class Pipeline {
         assertNever(outcome, 'apply outcome');
     }
     // What an earlier snapshot's requests did is in no listing that was asked for before.
-    if (batch.generation !== this.#generation) this.#options.hooks.suspect();
+    if (batch.generation === this.#generation) return;
+    this.#options.revisions.doubt();
+    this.#options.hooks.suspect();
   }
 
   #settle(batch: Batch, { operation, item }: Entry, result: OperationResult): void {
@@ -309,8 +327,9 @@ export class Pipeline {
     const isAwaited = item?.answer !== undefined;
     if (isEffective(operation, result)) {
       for (const key of operationKeys(operation)) this.#options.backOffs.clear(key);
-    } else if (!isAwaited && result.kind === 'refused') {
-      this.#backOff(operation, result.reason);
+    } else {
+      this.#doubtIfCompared();
+      if (!isAwaited && result.kind === 'refused') this.#backOff(operation, result.reason);
     }
     if (item === undefined) return;
     if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');
@@ -331,12 +350,23 @@ export class Pipeline {
   }
 
   #backOff(operation: Operation, reason: string): void {
-    const { backOffs, clock, logger, hooks } = this.#options;
+    const { backOffs, clock, logger, hooks, revisions } = this.#options;
+    revisions.doubt();
     for (const key of operationKeys(operation)) {
       const { isNew, notBeforeMs } = backOffs.fail(key, reason, clock.now());
       if (isNew) logger.warn({ key, operation: operation.kind, reason }, 'operation failed, will retry');
       hooks.failed(notBeforeMs);
     }
+  }
+
+  #distrust(): void {
+    this.#isTrusted = false;
+    this.#options.revisions.doubt();
+  }
+
+  /** A comparison leaves out what requests touch: one that fails leaves its entry as nobody has seen it. */
+  #doubtIfCompared(): void {
+    if (this.#touchLogs.size > 0) this.#options.revisions.doubt();
   }
 
   #answer(item: WorkItem, answer: SyncAnswer): void {

@@ -24,7 +24,9 @@ export class PlanRun {
   readonly #totals = emptyTotals();
   readonly #end: (summary: CycleSummary) => void;
   readonly #touched: ReadonlySet<string>;
-  #left: readonly Operation[];
+  readonly #operations: readonly Operation[];
+  /** The first one that was not taken yet. */
+  #next = 0;
   #inFlight = 0;
 
   constructor(operations: readonly Operation[], touched: ReadonlySet<string>) {
@@ -32,24 +34,24 @@ export class PlanRun {
     const { promise, resolve } = Promise.withResolvers<CycleSummary>();
     this.ended = promise;
     this.#end = resolve;
-    this.#left = operations;
+    this.#operations = operations;
     this.#endIfDone();
   }
 
-  get left(): readonly Operation[] {
-    return this.#left;
+  /** Operations that were not taken yet. */
+  get left(): number {
+    return this.#operations.length - this.#next;
   }
 
   /** The next operations to send; those on entries that were touched are forgotten. */
   take(limit: number): readonly Operation[] {
     const taken: Operation[] = [];
-    let read = 0;
-    for (const operation of this.#left) {
-      if (taken.length === limit) break;
-      read += 1;
+    while (taken.length < limit) {
+      const operation = this.#operations[this.#next];
+      if (operation === undefined) break;
+      this.#next += 1;
       if (!operationKeys(operation).some((key) => this.#touched.has(key))) taken.push(operation);
     }
-    this.#left = this.#left.slice(read);
     this.#inFlight = taken.length;
     this.#endIfDone();
     return taken;
@@ -65,11 +67,11 @@ export class PlanRun {
 
   /** Forgets what was not sent yet. */
   drop(): void {
-    this.#left = [];
+    this.#next = this.#operations.length;
     this.#endIfDone();
   }
 
   #endIfDone(): void {
-    if (this.#left.length === 0 && this.#inFlight === 0) this.#end(this.#totals);
+    if (this.left === 0 && this.#inFlight === 0) this.#end(this.#totals);
   }
 }

@@ -58,7 +58,12 @@ export type OperationResult =
 
 export type ApplyOutcome =
   /** One result for each operation, in order. */
-  | { readonly kind: 'done'; readonly results: readonly OperationResult[] }
+  | {
+      readonly kind: 'done';
+      readonly results: readonly OperationResult[];
+      /** Of our entries, with this batch in effect. */
+      readonly revision: bigint;
+    }
   /** Nothing was applied: another writer took over. */
   | { readonly kind: 'fenced'; readonly reason: string }
   /** Nothing was applied: the batch as a whole is wrong, or never left. */
@@ -72,9 +77,25 @@ export type ApplyOptions = CallOptions & {
   readonly charonInstanceId: string;
 };
 
+/** Grows by one with every change of our entries that is in effect. */
+export type RevisionReading = { readonly bootId: string; readonly revision: bigint };
+
 export type SaListing = { readonly bootId: string; readonly sas: readonly ActualSa[] };
-export type PolicyListing = { readonly bootId: string; readonly policies: readonly ActualPolicy[] };
-export type UsageListing = { readonly bootId: string; readonly usages: readonly SaUsage[] };
+export type PolicyListing = {
+  readonly bootId: string;
+  readonly policies: readonly ActualPolicy[];
+  /** On the dataplane's own clock. */
+  readonly listedAtMs: bigint;
+};
+export type UsageListing = {
+  readonly bootId: string;
+  readonly usages: readonly SaUsage[];
+  /** On the dataplane's own clock. */
+  readonly listedAtMs: bigint;
+};
+
+/** `usedSinceMs`: without those that carried no packet since an earlier listing of this boot. */
+export type UsageOptions = CallOptions & { readonly usedSinceMs?: bigint | undefined };
 
 export type DataplaneEvent =
   /** First in every stream. */
@@ -113,8 +134,10 @@ export type DataplanePort = {
   readonly apply: (batch: readonly Operation[], options: ApplyOptions) => Promise<ApplyOutcome>;
   /** With key fingerprints under `nonce`. */
   readonly listSas: (nonce: Uint8Array, options?: CallOptions) => Promise<SaListing>;
-  readonly listPolicies: (options?: CallOptions) => Promise<PolicyListing>;
-  readonly listCounters: (options?: CallOptions) => Promise<UsageListing>;
+  readonly listPolicies: (options?: UsageOptions) => Promise<PolicyListing>;
+  readonly listCounters: (options?: UsageOptions) => Promise<UsageListing>;
+  /** Whether a listing would show anything new. */
+  readonly revision: (options?: CallOptions) => Promise<RevisionReading>;
   /** Ends when the dataplane goes away; `break` unsubscribes. */
   readonly watchEvents: (options?: CallOptions) => AsyncIterable<DataplaneEvent>;
 };

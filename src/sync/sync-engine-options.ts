@@ -28,6 +28,9 @@ export type SyncEngineOptions = {
   readonly backgroundBatch?: number;
 };
 
+/** An audit in so many lists and compares everything even if the revision says that nothing changed. */
+export const AUDITS_PER_LISTING = 20;
+
 export const ACQUIRE_BACK_OFF = { firstMs: 100, maxMs: 5_000 } as const;
 export const REPAIR_BACK_OFF = { firstMs: 200, maxMs: 60_000 } as const;
 export const REKEYING = {

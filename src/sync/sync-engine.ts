@@ -2,7 +2,7 @@ import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, sa
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { type Comparison, compare, type Listings, toSyncDiff } from './comparison.ts';
+import { type Comparison, compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import type { Withheld } from './deletions.ts';
@@ -14,6 +14,7 @@ import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
+import { emptyTotals } from './plan-run.ts';
 import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
@@ -27,6 +28,7 @@ import type {
   SyncChange,
   SyncRequest,
 } from './requests.ts';
+import { checkRevision, RevisionWatch } from './revision-watch.ts';
 import { SaJournal } from './sa-journal.ts';
 import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
 import { overSoftLimit } from './soft-limits.ts';
@@ -34,6 +36,7 @@ import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
+  AUDITS_PER_LISTING,
   BACK_OFF_SPREAD,
   BRAKE,
   INITIATION,
@@ -57,6 +60,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #tasks = new BackgroundTasks();
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
+  readonly #revisions = new RevisionWatch();
   readonly #backOffs: BackOffs;
   readonly #deletions: DeletionGuard;
   readonly #journal: SaJournal;
@@ -72,7 +76,11 @@ export class SyncEngine implements AsyncDisposable {
   #acquireFailure: string | undefined;
   #isCompared = false;
   #snapshots = 0;
+  /** Another one when charon, or the dataplane, knows nothing of earlier readings of counters. */
+  #usageGround = {};
   #comparedBootId: string | undefined;
+  /** The one that lists and compares everything comes after so many that need not. */
+  #auditsSinceListing = 0;
   #readiness: Readiness = { kind: 'not-ready', reason: 'not started yet' };
 
   constructor(options: SyncEngineOptions) {
@@ -115,6 +123,7 @@ export class SyncEngine implements AsyncDisposable {
       desired: this.#desired,
       backOffs: this.#backOffs,
       journal: this.#journal,
+      revisions: this.#revisions,
       applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
@@ -138,7 +147,7 @@ export class SyncEngine implements AsyncDisposable {
       pollUsage(
         {
           ...{ dataplane, clock, intervalMs },
-          isEnabled: () => this.#link.kind === 'up',
+          ground: () => (this.#link.kind === 'up' ? this.#usageGround : undefined),
           onUsage: (usage) => {
             this.#lastKnown.note(usage.usages);
             options.onUsage?.({ ...usage, overSoftLimit: overSoftLimit(usage.usages, this.#desired.sas) });
@@ -158,6 +167,7 @@ export class SyncEngine implements AsyncDisposable {
     if (charonInstanceId !== this.#charonInstanceId) this.#initiations.clear();
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
+    this.#usageGround = {};
     this.#pipeline.startGeneration('charon sent a new snapshot');
     this.#deletions.onSnapshot(charonInstanceId, charonStartedMs);
     this.#desired.replace(snapshot);
@@ -219,7 +229,10 @@ export class SyncEngine implements AsyncDisposable {
   /** Notes what the dataplane tells of its SAs; other events are the key feed's. */
   dataplaneEvent(event: DataplaneEvent): void {
     noteEvent(this.#journal, event);
-    if (event.kind === 'gap') this.#comparisons.want();
+    if (event.kind === 'gap') {
+      this.#revisions.doubt();
+      this.#comparisons.want();
+    }
     if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
@@ -235,6 +248,7 @@ export class SyncEngine implements AsyncDisposable {
    * @throws AgentError when the dataplane cannot be listed
    */
   audit(options?: CallOptions): Promise<CycleSummary> {
+    this.#revisions.doubt();
     return this.#comparisons.audit(options);
   }
 
@@ -355,6 +369,7 @@ export class SyncEngine implements AsyncDisposable {
   #step(event: LinkEvent): void {
     const previous = this.#link;
     this.#link = nextLink(previous, event);
+    if (this.#link !== previous) this.#usageGround = {};
     if (this.#link !== previous && this.#link.kind === 'acquiring') {
       this.#acquireFailure = undefined;
       const link = this.#link;
@@ -428,6 +443,11 @@ export class SyncEngine implements AsyncDisposable {
     // Aged before the listings are asked for: what is older than this charon must not look younger.
     const { charon } = this.#deletions;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
+    await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
+    if (!isCurrent()) return undefined;
+    this.#auditsSinceListing += 1;
+    if (this.#revisions.isEqual && this.#auditsSinceListing < AUDITS_PER_LISTING) return emptyTotals();
+    const { era } = this.#revisions;
     const touched = this.#pipeline.startTouchLog();
     try {
       const comparison = await compare({
@@ -450,6 +470,8 @@ export class SyncEngine implements AsyncDisposable {
       this.#backOffs.keepOnly(repair.keys);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
+      if (isEqual(comparison)) this.#revisions.foundEqual(era);
+      this.#auditsSinceListing = 0;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
       this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(repair.lost));

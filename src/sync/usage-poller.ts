@@ -7,28 +7,59 @@ export type UsagePollerOptions = {
   readonly dataplane: Pick<DataplanePort, 'listCounters' | 'listPolicies'>;
   readonly clock: Clock;
   readonly intervalMs: number;
-  readonly isEnabled: () => boolean;
+  /**
+   * Undefined: nothing can be read now. Another one than before: who is told knows nothing of
+   * earlier readings, or the dataplane does not.
+   */
+  readonly ground: () => object | undefined;
   readonly onUsage: (usage: Usage) => void;
 };
 
+/** What the next reading may leave out. */
+type Mark = {
+  readonly ground: object;
+  readonly bootId: string;
+  readonly sasAtMs: bigint;
+  readonly policiesAtMs: bigint;
+};
+
 /**
- * Reads counters at an interval, forever: charon's queries are answered from them, and
- * they hold the replay state to restore lost SAs with. A reading that fails is skipped:
- * the connection's own supervision reports and repairs it.
+ * Reads counters at an interval, forever: charon's queries are answered from them, and they hold the
+ * replay state to restore lost SAs with. The first reading is of everything, the next ones of what
+ * carried packets since the one before. A reading that fails is skipped: the connection's own
+ * supervision reports and repairs it.
  */
 export async function pollUsage(options: UsagePollerOptions, { signal }: CallOptions): Promise<void> {
-  const { dataplane, clock, intervalMs, isEnabled, onUsage } = options;
+  const { clock, intervalMs, ground } = options;
+  let mark: Mark | undefined;
   for (;;) {
     await clock.sleep(intervalMs, { signal });
-    if (!isEnabled()) continue;
+    const current = ground();
+    if (current === undefined) continue;
     try {
-      const [{ usages }, { policies }] = await Promise.all([
-        dataplane.listCounters({ signal }),
-        dataplane.listPolicies({ signal }),
-      ]);
-      onUsage({ usages, policies });
+      mark = await readOnce(options, current, mark?.ground === current ? mark : undefined, signal);
     } catch (error) {
       if (!(error instanceof AgentError) || signal?.aborted) throw error;
     }
   }
+}
+
+/** Undefined when the next reading has to be of everything again. */
+async function readOnce(
+  { dataplane, onUsage }: UsagePollerOptions,
+  ground: object,
+  since: Mark | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Mark | undefined> {
+  const [sas, policies] = await Promise.all([
+    dataplane.listCounters({ usedSinceMs: since?.sasAtMs, signal }),
+    dataplane.listPolicies({ usedSinceMs: since?.policiesAtMs, signal }),
+  ]);
+  onUsage({ usages: sas.usages, policies: policies.policies });
+  const { bootId } = sas;
+  // After a boot the dataplane's clock is another one.
+  const isOneBoot = bootId === policies.bootId && (since === undefined || since.bootId === bootId);
+  return isOneBoot
+    ? { ground, bootId, sasAtMs: sas.listedAtMs, policiesAtMs: policies.listedAtMs }
+    : undefined;
 }

@@ -5,9 +5,11 @@ import {
   ApplyRequest,
   type ApplyResponse,
   type GetCapabilitiesResponse,
+  type GetRevisionResponse,
   IpsecServiceClient,
   ListPoliciesRequest,
   ListSasRequest,
+  type ListSasResponse,
   type Operation,
   type OperationResult,
   type PolicyState,
@@ -86,12 +88,29 @@ export class ContractClient implements Disposable {
     return all;
   }
 
+  async saChunks(request: Partial<ListSasRequest>): Promise<readonly ListSasResponse[]> {
+    const chunks: ListSasResponse[] = [];
+    const call = this.grpc.listSas({ ...ListSasRequest.create(), ownerId: this.owner, ...request });
+    for await (const chunk of call) chunks.push(chunk);
+    return chunks;
+  }
+
   /** Grows with every change of the SAD or SPD. */
   async revision(): Promise<bigint> {
-    let latest = 0n;
-    for await (const { revision } of this.grpc.listSas(ListSasRequest.create({ countersOnly: true })))
-      latest = revision;
-    return latest;
+    const [revision = 0n] = await this.revisions('');
+    return revision;
+  }
+
+  /** Of each of the owners. */
+  async revisions(...owners: readonly string[]): Promise<readonly bigint[]> {
+    const revisions: bigint[] = [];
+    for (const ownerId of owners) {
+      const { revision } = await answer<GetRevisionResponse>((callback) =>
+        this.grpc.getRevision({ ownerId }, callback),
+      );
+      revisions.push(revision);
+    }
+    return revisions;
   }
 
   async policies(): Promise<readonly PolicyState[]> {

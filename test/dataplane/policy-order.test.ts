@@ -6,10 +6,14 @@ import type { PacketKey, Selector } from '../../src/dataplane/selector.ts';
 
 const anyPort = { firstPort: 0, lastPort: 65535 };
 
+/** A block of addresses and a half: a small number is within one block, at an end of it or in the next one. */
+const addressOf = (small: number): number => (small < 8 ? small : 0x100 - 12 + small);
+const address = fc.nat(16).map(addressOf);
+
 /** Small spaces, so that policies overlap and packets hit them. */
 const selector: fc.Arbitrary<Selector> = fc
   .record({
-    range: fc.tuple(fc.nat(15), fc.nat(15)),
+    range: fc.tuple(fc.nat(15).map(addressOf), fc.nat(15).map(addressOf)),
     ports: fc.constantFrom(
       anyPort,
       anyPort,
@@ -26,16 +30,19 @@ const selector: fc.Arbitrary<Selector> = fc
   }));
 
 const packet: fc.Arbitrary<PacketKey> = fc.record({
-  source: fc.nat(16),
-  destination: fc.nat(16),
+  source: address,
+  destination: address,
   protocol: fc.constantFrom(1, 6, 17),
   sourcePort: fc.constantFrom(-1, 3, 4, 9),
   destinationPort: fc.constantFrom(-1, 3, 4, 9),
 });
 
 const policies: fc.Arbitrary<PolicyMatch[]> = fc
-  .array(fc.record({ source: selector, destination: selector, priority: fc.nat(3) }), { maxLength: 30 })
-  .map((list) => list.map((match, order) => ({ ...match, isInbound: false, order })));
+  .array(
+    fc.record({ source: selector, destination: selector, priority: fc.nat(3), isInbound: fc.boolean() }),
+    { maxLength: 30 },
+  )
+  .map((list) => list.map((match, order) => ({ ...match, order })));
 
 /** RFC 4301, 4.4.1, by the letter and without an order kept. */
 function naive(list: readonly PolicyMatch[], key: PacketKey): PolicyMatch | undefined {
@@ -83,6 +90,37 @@ describe('the order of policies', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('looks at as many of 50,000 policies as of 1,000, and compares few to find a place', () => {
+    const work = (count: number): { readonly looked: number; readonly compared: number } => {
+      let reads = 0;
+      const order = new PolicyOrder<PolicyMatch>();
+      for (let index = 0; index < count; index += 1) {
+        const remote = { first: index * 16, last: index * 16 + 15, ...anyPort, protocol: 0 };
+        const local = { first: 0xc0000000, last: 0xc000ffff, ...anyPort, protocol: 0 };
+        order.insert({
+          isInbound: false,
+          source: local,
+          // What a lookup reads first, and a comparison of two of equal priority after it.
+          get destination() {
+            reads += 1;
+            return remote;
+          },
+          priority: 1,
+          order: index,
+        });
+      }
+      const compared = reads / count;
+      reads = 0;
+      const last = (count - 1) * 16;
+      const key = { source: 0xc0000001, destination: last, protocol: 6, sourcePort: 1, destinationPort: 1 };
+      assert.equal(order.first(key)?.order, count - 1);
+      return { looked: reads, compared };
+    };
+    const [few, many] = [work(1_000), work(50_000)];
+    assert.ok(many.looked <= few.looked + 16, `${few.looked}, ${many.looked}`);
+    assert.ok(many.compared <= 2 * few.compared, `${few.compared}, ${many.compared}`);
   });
 
   it('prefers priority to narrowness, narrowness to age, and age to nothing', () => {

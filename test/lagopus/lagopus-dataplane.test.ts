@@ -41,6 +41,7 @@ test('applies a batch and lists what it made', async () => {
       spi: undefined,
       counters: undefined,
     })),
+    revision: 2n,
   });
   const { sas, bootId } = await dataplane.listSas(randomBytes(32));
   assert.equal(bootId, server.bootId);

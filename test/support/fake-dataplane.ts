@@ -53,6 +53,7 @@ type HeldSa = {
   counters: SaCounters;
   highest: bigint;
   addedMs: number;
+  usedAtMs: bigint;
 };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
@@ -89,6 +90,10 @@ export class FakeDataplane implements AsyncDisposable {
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   listings = 0;
+  /** Entries in all listings so far. */
+  listed = 0;
+  /** Knows GetRevision. */
+  hasRevisions = true;
   acquisitions = 0;
   /** Before each answer. */
   latencyMs = 0;
@@ -109,7 +114,9 @@ export class FakeDataplane implements AsyncDisposable {
   #policies = new Map<string, HeldPolicy>();
   #epochs = new Map<string, bigint>();
   #bootId = randomBytes(16);
-  #revision = 0n;
+  readonly #revisions = new Map<string, bigint>();
+  /** Of its own making: every listing and every packet is one later. */
+  #nowMs = 1n;
   #eventId = 0n;
   #nextSpi = 0xc0000001;
   readonly #failures: { readonly kind: OperationKind; readonly failure: Failure }[] = [];
@@ -175,6 +182,10 @@ export class FakeDataplane implements AsyncDisposable {
       applyStream: (call) => this.#serveStream(call),
       listSas: (call) => this.#listSas(call),
       listPolicies: (call) => this.#listPolicies(call),
+      getRevision: (call, done) => {
+        if (!this.hasRevisions) done({ code: status.UNIMPLEMENTED, details: 'as the test wants it' });
+        else done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
+      },
       watchEvents: (call) => {
         this.#watchers.set(call, call.request.agentId);
         this.resumedAfter.push(call.request.after);
@@ -206,6 +217,7 @@ export class FakeDataplane implements AsyncDisposable {
     this.#sas.clear();
     this.#policies.clear();
     this.#epochs.clear();
+    this.#revisions.clear();
     this.#holders.clear();
     this.#eventId = 0n;
     await this.start();
@@ -232,13 +244,21 @@ export class FakeDataplane implements AsyncDisposable {
     }
   }
 
-  /** An SA ends or changes behind everybody's back. */
-  loseSa(spi: number): void {
-    for (const [key, { sa }] of this.#sas) if (sa.id?.spi === spi) this.#sas.delete(key);
+  /** An SA ends or changes by somebody else's doing; not `isTold`: the revision does not show it. */
+  loseSa(spi: number, isTold = true): void {
+    for (const [key, { sa, ownerId }] of this.#sas) {
+      if (sa.id?.spi !== spi) continue;
+      this.#sas.delete(key);
+      if (isTold) this.#advance(ownerId);
+    }
   }
 
   changeSa(spi: number, change: Partial<Sa>): void {
-    for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.sa = { ...held.sa, ...change };
+    for (const held of this.#sas.values()) {
+      if (held.sa.id?.spi !== spi) continue;
+      held.sa = { ...held.sa, ...change };
+      this.#advance(held.ownerId);
+    }
   }
 
   moveSa(spi: number, destination: string): void {
@@ -248,12 +268,16 @@ export class FakeDataplane implements AsyncDisposable {
       this.#sas.delete(key);
       held.sa = { ...held.sa, id };
       this.#sas.set(saKeyOf(held.ownerId, id), held);
+      this.#advance(held.ownerId);
     }
   }
 
   /** An inbound SA has received packets up to this sequence number. */
   receive(spi: number, highestSequence: bigint): void {
-    for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.highest = highestSequence;
+    this.#nowMs += 1n;
+    for (const held of this.#sas.values()) {
+      if (held.sa.id?.spi === spi) Object.assign(held, { highest: highestSequence, usedAtMs: this.#nowMs });
+    }
   }
 
   /** So long ago every SA was installed. */
@@ -336,7 +360,7 @@ export class FakeDataplane implements AsyncDisposable {
         results.push(this.#one(request, operation));
       }
     }
-    return isCut ? undefined : { results, revision: this.#revision };
+    return isCut ? undefined : { results, revision: this.#revision(request.writer?.ownerId ?? '') };
   }
 
   #takeFailure(kind: OperationKind): Failure | undefined {
@@ -344,8 +368,22 @@ export class FakeDataplane implements AsyncDisposable {
     return index === -1 ? undefined : this.#failures.splice(index, 1)[0]?.failure;
   }
 
-  #one({ writer }: ApplyRequest, operation: Operation): OperationResult {
-    this.#revision += 1n;
+  #revision(ownerId: string): bigint {
+    return this.#revisions.get(ownerId) ?? 0n;
+  }
+
+  #advance(ownerId: string): void {
+    this.#revisions.set(ownerId, this.#revision(ownerId) + 1n);
+  }
+
+  #one(request: ApplyRequest, operation: Operation): OperationResult {
+    const result = this.#perform(request, operation);
+    const isChange = result.code === ResultCode.RESULT_CODE_OK && !result.unchanged;
+    if (isChange && operation.reserveSpi === undefined) this.#advance(request.writer?.ownerId ?? '');
+    return result;
+  }
+
+  #perform({ writer }: ApplyRequest, operation: Operation): OperationResult {
     const ownerId = writer?.ownerId ?? '';
     const charonInstanceId = writer?.charonInstanceId ?? Buffer.alloc(0);
     const ok = (unchanged = false): OperationResult =>
@@ -361,7 +399,15 @@ export class FakeDataplane implements AsyncDisposable {
       const counters = SaCounters.create();
       this.#sas.set(
         key,
-        present ?? { sa, ownerId, charonInstanceId, counters, highest, addedMs: performance.now() },
+        present ?? {
+          sa,
+          ownerId,
+          charonInstanceId,
+          counters,
+          highest,
+          addedMs: performance.now(),
+          usedAtMs: 0n,
+        },
       );
       return ok(present !== undefined);
     }
@@ -400,9 +446,10 @@ export class FakeDataplane implements AsyncDisposable {
 
   #listSas(call: ServerWritableStream<ListSasRequest, ListSasResponse>): void {
     this.listings += 1;
-    const { ownerId, fingerprintNonce } = call.request;
+    const { ownerId, fingerprintNonce, usedSinceMs } = call.request;
     const sas = [...this.#sas.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)
+      .filter(({ usedAtMs }) => usedAtMs >= usedSinceMs)
       .map((held) =>
         SaState.create({
           sa: { ...held.sa, encryptionKey: Buffer.alloc(0), integrityKey: Buffer.alloc(0) },
@@ -416,7 +463,7 @@ export class FakeDataplane implements AsyncDisposable {
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),
       );
-    for (const chunk of this.#chunks(sas)) call.write({ ...chunk, sas: chunk.entries });
+    for (const chunk of this.#chunks(ownerId, sas)) call.write({ ...chunk, sas: chunk.entries });
     call.end();
   }
 
@@ -430,21 +477,32 @@ export class FakeDataplane implements AsyncDisposable {
     const policies = [...this.#policies.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)
       .map((held) => PolicyState.create(held));
-    for (const chunk of this.#chunks(policies)) call.write({ ...chunk, policies: chunk.entries });
+    for (const chunk of this.#chunks(ownerId, policies)) call.write({ ...chunk, policies: chunk.entries });
     call.end();
   }
 
   *#chunks<T>(
+    ownerId: string,
     entries: readonly T[],
-  ): Generator<{ entries: T[]; revision: bigint; bootId: Buffer; complete: boolean }, void, undefined> {
+  ): Generator<
+    { entries: T[]; revision: bigint; bootId: Buffer; complete: boolean; listedAtMs: bigint },
+    void,
+    undefined
+  > {
+    this.listed += entries.length;
+    this.#nowMs += 1n;
+    const head = {
+      revision: this.#revision(ownerId),
+      bootId: this.#bootId,
+      listedAtMs: this.#nowMs,
+    };
     const count = Math.max(1, Math.ceil(entries.length / this.chunkSize));
     for (let index = 0; index < count; index++) {
       const isLast = index === count - 1;
       if (isLast && this.cutsListings) return;
       yield {
         entries: entries.slice(index * this.chunkSize, (index + 1) * this.chunkSize),
-        revision: this.#revision,
-        bootId: this.#bootId,
+        ...head,
         complete: isLast,
       };
     }

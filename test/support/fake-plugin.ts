@@ -24,12 +24,20 @@ type WithoutSeq<T> = T extends unknown ? Omit<T, 'seq'> : never;
  * It holds what the snapshot will show, and serves one agent after another.
  */
 export class FakePlugin implements AsyncDisposable {
-  readonly hello: Hello;
+  /** What the next agent is greeted with. */
+  hello: Hello;
   /** What the next agent finds in its snapshot. */
   sas: readonly FeedSa[] = [];
   policies: readonly FeedPolicy[] = [];
-  /** Everything agents said, in order. */
+  /** Where a snapshot comes from instead, when there are too many to be kept up to date twice. */
+  tables = (): { readonly sas: readonly FeedSa[]; readonly policies: readonly FeedPolicy[] } => this;
+  /** Everything agents said, in order; counters only when nobody wants to know for how long. */
   readonly received: AgentMessage[] = [];
+  keepsUsage = true;
+  /** The last thing an agent said of itself on this connection. */
+  readiness: (AgentMessage & { readonly kind: 'ready' | 'not-ready' }) | undefined;
+  /** When the last snapshot was begun, on the scale of performance.now(). */
+  snapshotAtMs = 0;
   readonly #server: Server;
   readonly #results = new Map<bigint, (result: Result) => void>();
   #peer: Socket | undefined;
@@ -118,6 +126,7 @@ export class FakePlugin implements AsyncDisposable {
       return;
     }
     this.#peer = socket;
+    this.readiness = undefined;
     const splitter = new FrameSplitter();
     socket.on('data', (chunk) => {
       for (const { bytes, offset } of splitter.push(chunk)) this.#receive(decodeAgentMessage(bytes, offset));
@@ -129,23 +138,31 @@ export class FakePlugin implements AsyncDisposable {
   }
 
   #receive(message: AgentMessage): void {
-    this.received.push(message);
+    const isUsage = message.kind === 'usage' || message.kind === 'policy-usage';
+    if (this.keepsUsage || !isUsage) this.received.push(message);
+    if (message.kind === 'ready' || message.kind === 'not-ready') this.readiness = message;
     if (message.kind === 'agent-hello' && message.version === this.hello.version) this.#sendSnapshot();
     if (message.kind !== 'result') return;
     this.#results.get(message.seq)?.(message);
     this.#results.delete(message.seq);
   }
 
+  /** Encoded before the first byte is sent: how long that takes is not the agent's time. */
   #sendSnapshot(): void {
-    const first = this.#seq + 1n;
-    const entries: PluginMessage[] = [
-      ...this.sas.map((sa) => ({ kind: 'add-sa' as const, awaited: false, sa })),
-      ...this.policies.map((policy) => ({ kind: 'add-policy' as const, awaited: false, policy })),
-    ].map((entry, index) => ({ ...entry, seq: first + BigInt(index) }));
-    this.#seq += BigInt(entries.length);
-    const seq = this.#seq;
-    this.send({ kind: 'snapshot-begin', seq });
-    for (const entry of entries) this.send(entry);
-    this.send({ kind: 'snapshot-end', seq, count: entries.length });
+    const { sas, policies } = this.tables();
+    const frames: Uint8Array[] = [];
+    const last = this.#seq + BigInt(sas.length + policies.length);
+    const put = (message: PluginMessage): void => void frames.push(encodePluginMessage(message));
+    const next = (): bigint => {
+      this.#seq += 1n;
+      return this.#seq;
+    };
+    put({ kind: 'snapshot-begin', seq: last });
+    for (const sa of sas) put({ kind: 'add-sa', awaited: false, sa, seq: next() });
+    for (const policy of policies) put({ kind: 'add-policy', awaited: false, policy, seq: next() });
+    put({ kind: 'snapshot-end', seq: last, count: sas.length + policies.length });
+    const bytes = Buffer.concat(frames);
+    this.snapshotAtMs = performance.now();
+    this.sendBytes(bytes);
   }
 }

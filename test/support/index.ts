@@ -14,7 +14,9 @@ export { type Argv, CommandError, type CommandHost, type CommandResult, command 
 export { TestCa } from './credentials.ts';
 export { eventually } from './eventually.ts';
 export { onExit } from './exit-hooks.ts';
+export { FakeGateway } from './fake-gateway.ts';
 export { FeedRelay } from './feed-relay.ts';
+export { fillDataplane } from './fill-dataplane.ts';
 export { Gateway, type GatewayOptions, type GatewayPart } from './gateway.ts';
 export {
   assertSettled,
@@ -52,6 +54,7 @@ export { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
+export { ScaleRig } from './scale-rig.ts';
 export {
   assertCarriesPackets,
   assertSameSas,

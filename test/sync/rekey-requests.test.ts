@@ -5,7 +5,7 @@ import { BackgroundTasks } from '../../src/sync/background-tasks.ts';
 import type { ChildSaView } from '../../src/sync/index.ts';
 import { RekeyRequests } from '../../src/sync/rekey-requests.ts';
 import { REKEYING } from '../../src/sync/sync-engine-options.ts';
-import { silentLogger } from '../../src/util/index.ts';
+import { AgentError, silentLogger } from '../../src/util/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FakeTunnels } from '../support/fake-tunnels.ts';
@@ -118,4 +118,25 @@ test('one that charon was busy with is asked for before all the others are', asy
   }
   const place = lab.tunnels.rekeyed.indexOf('1');
   assert(place > 0 && place < last - 1, String(place));
+});
+
+test('one that charon refuses keeps no other waiting', async () => {
+  await using lab = new RekeyLab();
+  const { rekeyChildSa } = lab.tunnels;
+  Object.assign(lab.tunnels, {
+    rekeyChildSa: async (child: ChildSaView) => {
+      await rekeyChildSa(child);
+      throw new AgentError('not now', { code: 'refused', retryable: true });
+    },
+  });
+  lab.lose(5);
+  await lab.asked(['1', '2', '3', '4', '5'], 1);
+});
+
+test('one that was replaced while it waited is not asked for', async () => {
+  await using lab = new RekeyLab();
+  lab.lose(5);
+  await lab.asked(['1', '2', '3'], 1);
+  for (let child = 1; child <= 5; child += 1) for (const id of lostSas(child)) lab.requests.drop(saKey(id));
+  await lab.asked(['1', '2', '3'], 60_000);
 });

@@ -480,6 +480,34 @@ describe('the contract over a unix socket', () => {
     await client.must(putPolicy(policy), { deletePolicy: { id: policy.id } });
   });
 
+  it('tells the revision of one owner, and of all', async () => {
+    using other = new ContractClient(dataplane.target, 'other');
+    await other.acquire();
+    const before = await client.revisions('test', 'other', '');
+    const [ours, theirs] = [outbound(), outbound()];
+    await client.must(addSa(ours), deleteSa(ours.id));
+    await other.must(addSa(theirs), addSa(theirs));
+    const after = await client.revisions('test', 'other', '');
+    assert.deepEqual(
+      after.map((revision, index) => revision - (before[index] ?? 0n)),
+      [2n, 1n, 3n],
+    );
+    await other.must(deleteSa(theirs.id));
+  });
+
+  it('lists what carried packets since an earlier listing', async () => {
+    const sa = outbound();
+    await client.must(addSa(sa));
+    const [first] = await client.saChunks({});
+    assert.ok(first !== undefined && first.listedAtMs > 0n);
+    const later = await client.saChunks({ usedSinceMs: first.listedAtMs });
+    assert.deepEqual(
+      later.map(({ sas, complete }) => [sas.length, complete]),
+      [[0, true]],
+    );
+    await client.must(deleteSa(sa.id));
+  });
+
   it('lists in chunks of one revision', async () => {
     const many = Array.from({ length: 520 }, () => outbound());
     await client.must(...many.map(addSa));
@@ -488,6 +516,7 @@ describe('the contract over a unix socket', () => {
       ownerId: 'test',
       fingerprintNonce: Buffer.alloc(0),
       countersOnly: true,
+      usedSinceMs: 0n,
     })) {
       chunks.push(chunk);
     }

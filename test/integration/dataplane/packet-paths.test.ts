@@ -58,7 +58,10 @@ describe('packet paths', () => {
   it('carry megabytes of TCP unchanged, both ways, segmented and coalesced on the way', async () => {
     await using lab = await Lab.create();
     using tunnel = await ManualTunnel.start(lab);
+    const [before] = await tunnel.left.client.saChunks({});
     await copyTcp(lab, tunnel.left, tunnel.right, 30_000_000);
+    const used = await tunnel.left.client.saChunks({ usedSinceMs: before?.listedAtMs ?? 0n });
+    assert.equal(used[0]?.sas.length, 2);
     await copyTcp(lab, tunnel.right, tunnel.left, 10_000_001);
     const [sa] = await tunnel.left.client.sas({ ownerId: 'test' });
     assert.ok((sa?.counters?.packets ?? 0n) > 1000n);

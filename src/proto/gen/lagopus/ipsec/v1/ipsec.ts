@@ -371,6 +371,7 @@ export interface ApplyRequest {
 export interface ApplyResponse {
   /** One for each operation, in order. */
   results: OperationResult[];
+  /** The owner's, after these operations. */
   revision: bigint;
 }
 
@@ -397,18 +398,27 @@ export interface ListSasRequest {
   fingerprintNonce: Buffer;
   /** Only ids and counters: the rest of each Sa stays empty. */
   countersOnly: boolean;
+  /**
+   * 0 lists all. Else those that carried a packet since: the listed_at_ms of an earlier listing of this
+   * boot. A server may list more.
+   */
+  usedSinceMs: bigint;
 }
 
 export interface ListSasResponse {
   sas: SaState[];
-  /** Grows with every change of the SAD or SPD; the same in every chunk. */
+  /** The same in every chunk; see GetRevisionResponse. */
   revision: bigint;
   bootId: Buffer;
   complete: boolean;
+  /** On a clock of the server's own, when the listing was begun; never 0. */
+  listedAtMs: bigint;
 }
 
 export interface ListPoliciesRequest {
   ownerId: string;
+  /** As in ListSasRequest. */
+  usedSinceMs: bigint;
 }
 
 export interface ListPoliciesResponse {
@@ -416,6 +426,22 @@ export interface ListPoliciesResponse {
   revision: bigint;
   bootId: Buffer;
   complete: boolean;
+  /** As in ListSasResponse. */
+  listedAtMs: bigint;
+}
+
+export interface GetRevisionRequest {
+  /** Empty is every owner's. */
+  ownerId: string;
+}
+
+export interface GetRevisionResponse {
+  bootId: Buffer;
+  /**
+   * Grows by one with every change of an SA or policy of this owner: with every operation whose result
+   * is neither an error, nor unchanged, nor a reserved SPI, and with every hard expiry.
+   */
+  revision: bigint;
 }
 
 export interface WatchEventsRequest {
@@ -2763,7 +2789,7 @@ export const StreamError: MessageFns<StreamError> = {
 };
 
 function createBaseListSasRequest(): ListSasRequest {
-  return { ownerId: "", fingerprintNonce: Buffer.alloc(0), countersOnly: false };
+  return { ownerId: "", fingerprintNonce: Buffer.alloc(0), countersOnly: false, usedSinceMs: 0n };
 }
 
 export const ListSasRequest: MessageFns<ListSasRequest> = {
@@ -2776,6 +2802,12 @@ export const ListSasRequest: MessageFns<ListSasRequest> = {
     }
     if (message.countersOnly !== false) {
       writer.uint32(24).bool(message.countersOnly);
+    }
+    if (message.usedSinceMs !== 0n) {
+      if (BigInt.asUintN(64, message.usedSinceMs) !== message.usedSinceMs) {
+        throw new globalThis.Error("value provided for field message.usedSinceMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.usedSinceMs);
     }
     return writer;
   },
@@ -2817,6 +2849,14 @@ export const ListSasRequest: MessageFns<ListSasRequest> = {
             message.countersOnly = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.usedSinceMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2846,6 +2886,11 @@ export const ListSasRequest: MessageFns<ListSasRequest> = {
         : isSet(object.counters_only)
         ? globalThis.Boolean(object.counters_only)
         : false,
+      usedSinceMs: isSet(object.usedSinceMs)
+        ? BigInt(object.usedSinceMs)
+        : isSet(object.used_since_ms)
+        ? BigInt(object.used_since_ms)
+        : 0n,
     };
   },
 
@@ -2860,6 +2905,9 @@ export const ListSasRequest: MessageFns<ListSasRequest> = {
     if (message.countersOnly !== false) {
       obj.countersOnly = message.countersOnly;
     }
+    if (message.usedSinceMs !== 0n) {
+      obj.usedSinceMs = message.usedSinceMs.toString();
+    }
     return obj;
   },
 
@@ -2871,12 +2919,15 @@ export const ListSasRequest: MessageFns<ListSasRequest> = {
     message.ownerId = object.ownerId ?? "";
     message.fingerprintNonce = object.fingerprintNonce ?? Buffer.alloc(0);
     message.countersOnly = object.countersOnly ?? false;
+    message.usedSinceMs = (object.usedSinceMs !== undefined && object.usedSinceMs !== null)
+      ? BigInt(object.usedSinceMs)
+      : 0n;
     return message;
   },
 };
 
 function createBaseListSasResponse(): ListSasResponse {
-  return { sas: [], revision: 0n, bootId: Buffer.alloc(0), complete: false };
+  return { sas: [], revision: 0n, bootId: Buffer.alloc(0), complete: false, listedAtMs: 0n };
 }
 
 export const ListSasResponse: MessageFns<ListSasResponse> = {
@@ -2895,6 +2946,12 @@ export const ListSasResponse: MessageFns<ListSasResponse> = {
     }
     if (message.complete !== false) {
       writer.uint32(32).bool(message.complete);
+    }
+    if (message.listedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.listedAtMs) !== message.listedAtMs) {
+        throw new globalThis.Error("value provided for field message.listedAtMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.listedAtMs);
     }
     return writer;
   },
@@ -2944,6 +3001,14 @@ export const ListSasResponse: MessageFns<ListSasResponse> = {
             message.complete = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.listedAtMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2966,6 +3031,11 @@ export const ListSasResponse: MessageFns<ListSasResponse> = {
         ? Buffer.from(bytesFromBase64(object.boot_id))
         : Buffer.alloc(0),
       complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
+      listedAtMs: isSet(object.listedAtMs)
+        ? BigInt(object.listedAtMs)
+        : isSet(object.listed_at_ms)
+        ? BigInt(object.listed_at_ms)
+        : 0n,
     };
   },
 
@@ -2983,6 +3053,9 @@ export const ListSasResponse: MessageFns<ListSasResponse> = {
     if (message.complete !== false) {
       obj.complete = message.complete;
     }
+    if (message.listedAtMs !== 0n) {
+      obj.listedAtMs = message.listedAtMs.toString();
+    }
     return obj;
   },
 
@@ -2995,18 +3068,27 @@ export const ListSasResponse: MessageFns<ListSasResponse> = {
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.bootId = object.bootId ?? Buffer.alloc(0);
     message.complete = object.complete ?? false;
+    message.listedAtMs = (object.listedAtMs !== undefined && object.listedAtMs !== null)
+      ? BigInt(object.listedAtMs)
+      : 0n;
     return message;
   },
 };
 
 function createBaseListPoliciesRequest(): ListPoliciesRequest {
-  return { ownerId: "" };
+  return { ownerId: "", usedSinceMs: 0n };
 }
 
 export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
   encode(message: ListPoliciesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.ownerId !== "") {
       writer.uint32(10).string(message.ownerId);
+    }
+    if (message.usedSinceMs !== 0n) {
+      if (BigInt.asUintN(64, message.usedSinceMs) !== message.usedSinceMs) {
+        throw new globalThis.Error("value provided for field message.usedSinceMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.usedSinceMs);
     }
     return writer;
   },
@@ -3032,6 +3114,14 @@ export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
             message.ownerId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.usedSinceMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3051,6 +3141,11 @@ export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
         : isSet(object.owner_id)
         ? globalThis.String(object.owner_id)
         : "",
+      usedSinceMs: isSet(object.usedSinceMs)
+        ? BigInt(object.usedSinceMs)
+        : isSet(object.used_since_ms)
+        ? BigInt(object.used_since_ms)
+        : 0n,
     };
   },
 
@@ -3058,6 +3153,9 @@ export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
     const obj: any = {};
     if (message.ownerId !== "") {
       obj.ownerId = message.ownerId;
+    }
+    if (message.usedSinceMs !== 0n) {
+      obj.usedSinceMs = message.usedSinceMs.toString();
     }
     return obj;
   },
@@ -3068,12 +3166,15 @@ export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
   fromPartial<I extends Exact<DeepPartial<ListPoliciesRequest>, I>>(object: I): ListPoliciesRequest {
     const message = createBaseListPoliciesRequest();
     message.ownerId = object.ownerId ?? "";
+    message.usedSinceMs = (object.usedSinceMs !== undefined && object.usedSinceMs !== null)
+      ? BigInt(object.usedSinceMs)
+      : 0n;
     return message;
   },
 };
 
 function createBaseListPoliciesResponse(): ListPoliciesResponse {
-  return { policies: [], revision: 0n, bootId: Buffer.alloc(0), complete: false };
+  return { policies: [], revision: 0n, bootId: Buffer.alloc(0), complete: false, listedAtMs: 0n };
 }
 
 export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
@@ -3092,6 +3193,12 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
     }
     if (message.complete !== false) {
       writer.uint32(32).bool(message.complete);
+    }
+    if (message.listedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.listedAtMs) !== message.listedAtMs) {
+        throw new globalThis.Error("value provided for field message.listedAtMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.listedAtMs);
     }
     return writer;
   },
@@ -3141,6 +3248,14 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
             message.complete = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.listedAtMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3165,6 +3280,11 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
         ? Buffer.from(bytesFromBase64(object.boot_id))
         : Buffer.alloc(0),
       complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
+      listedAtMs: isSet(object.listedAtMs)
+        ? BigInt(object.listedAtMs)
+        : isSet(object.listed_at_ms)
+        ? BigInt(object.listed_at_ms)
+        : 0n,
     };
   },
 
@@ -3182,6 +3302,9 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
     if (message.complete !== false) {
       obj.complete = message.complete;
     }
+    if (message.listedAtMs !== 0n) {
+      obj.listedAtMs = message.listedAtMs.toString();
+    }
     return obj;
   },
 
@@ -3194,6 +3317,174 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.bootId = object.bootId ?? Buffer.alloc(0);
     message.complete = object.complete ?? false;
+    message.listedAtMs = (object.listedAtMs !== undefined && object.listedAtMs !== null)
+      ? BigInt(object.listedAtMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseGetRevisionRequest(): GetRevisionRequest {
+  return { ownerId: "" };
+}
+
+export const GetRevisionRequest: MessageFns<GetRevisionRequest> = {
+  encode(message: GetRevisionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ownerId !== "") {
+      writer.uint32(10).string(message.ownerId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRevisionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRevisionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ownerId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetRevisionRequest {
+    return {
+      ownerId: isSet(object.ownerId)
+        ? globalThis.String(object.ownerId)
+        : isSet(object.owner_id)
+        ? globalThis.String(object.owner_id)
+        : "",
+    };
+  },
+
+  toJSON(message: GetRevisionRequest): unknown {
+    const obj: any = {};
+    if (message.ownerId !== "") {
+      obj.ownerId = message.ownerId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetRevisionRequest>, I>>(base?: I): GetRevisionRequest {
+    return GetRevisionRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetRevisionRequest>, I>>(object: I): GetRevisionRequest {
+    const message = createBaseGetRevisionRequest();
+    message.ownerId = object.ownerId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetRevisionResponse(): GetRevisionResponse {
+  return { bootId: Buffer.alloc(0), revision: 0n };
+}
+
+export const GetRevisionResponse: MessageFns<GetRevisionResponse> = {
+  encode(message: GetRevisionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bootId.length !== 0) {
+      writer.uint32(10).bytes(message.bootId);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asUintN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRevisionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRevisionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bootId = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetRevisionResponse {
+    return {
+      bootId: isSet(object.bootId)
+        ? Buffer.from(bytesFromBase64(object.bootId))
+        : isSet(object.boot_id)
+        ? Buffer.from(bytesFromBase64(object.boot_id))
+        : Buffer.alloc(0),
+      revision: isSet(object.revision) ? BigInt(object.revision) : 0n,
+    };
+  },
+
+  toJSON(message: GetRevisionResponse): unknown {
+    const obj: any = {};
+    if (message.bootId.length !== 0) {
+      obj.bootId = base64FromBytes(message.bootId);
+    }
+    if (message.revision !== 0n) {
+      obj.revision = message.revision.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetRevisionResponse>, I>>(base?: I): GetRevisionResponse {
+    return GetRevisionResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetRevisionResponse>, I>>(object: I): GetRevisionResponse {
+    const message = createBaseGetRevisionResponse();
+    message.bootId = object.bootId ?? Buffer.alloc(0);
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     return message;
   },
 };
@@ -4183,6 +4474,16 @@ export const IpsecServiceService = {
       Buffer.from(ListPoliciesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPoliciesResponse => ListPoliciesResponse.decode(value),
   },
+  /** Whether a listing would show anything new. */
+  getRevision: {
+    path: "/lagopus.ipsec.v1.IpsecService/GetRevision" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRevisionRequest): Buffer => Buffer.from(GetRevisionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRevisionRequest => GetRevisionRequest.decode(value),
+    responseSerialize: (value: GetRevisionResponse): Buffer => Buffer.from(GetRevisionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRevisionResponse => GetRevisionResponse.decode(value),
+  },
   watchEvents: {
     path: "/lagopus.ipsec.v1.IpsecService/WatchEvents" as const,
     requestStream: false as const,
@@ -4211,6 +4512,8 @@ export interface IpsecServiceServer extends UntypedServiceImplementation {
   /** One consistent listing, in chunks; the last one has complete = true. */
   listSas: handleServerStreamingCall<ListSasRequest, ListSasResponse>;
   listPolicies: handleServerStreamingCall<ListPoliciesRequest, ListPoliciesResponse>;
+  /** Whether a listing would show anything new. */
+  getRevision: handleUnaryCall<GetRevisionRequest, GetRevisionResponse>;
   watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
 }
 
@@ -4291,6 +4594,22 @@ export interface IpsecServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ListPoliciesResponse>;
+  /** Whether a listing would show anything new. */
+  getRevision(
+    request: GetRevisionRequest,
+    callback: (error: ServiceError | null, response: GetRevisionResponse) => void,
+  ): ClientUnaryCall;
+  getRevision(
+    request: GetRevisionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRevisionResponse) => void,
+  ): ClientUnaryCall;
+  getRevision(
+    request: GetRevisionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRevisionResponse) => void,
+  ): ClientUnaryCall;
   watchEvents(request: WatchEventsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventsResponse>;
   watchEvents(
     request: WatchEventsRequest,
