@@ -93,7 +93,7 @@ test('no key is in any log or answer through rekeys, refusals, a restart and a l
     await assertSameSas(ours, peer, { count: 0 });
   }
 
-  const refuse = [{ operation: 'add_sa', direction: 'outbound', code: 'internal', count: 1 }];
+  const refuse = [{ operation: 'add_sa', direction: 'outbound', code: 'invalid', count: 1 }];
   await writeFile(drills, stringify({ refuse }));
   await assert.rejects(ours.swanctl.initiate(CHILD_NAME));
   await ours.swanctl.initiate(CHILD_NAME);
