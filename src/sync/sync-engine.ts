@@ -2,10 +2,11 @@ import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, sa
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { type Comparison, compare, type Listings, toSyncDiff } from './comparison.ts';
+import { type Comparison, compare, type Listings } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DesiredState } from './desired-state.ts';
-import { type DryRun, toDryRun } from './dry-run.ts';
+import type { DryRun } from './dry-run.ts';
+import { Inspection } from './inspection.ts';
 import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
@@ -17,7 +18,7 @@ import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair, type RepairPlan } from './repair.ts';
 import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 import { SaJournal } from './sa-journal.ts';
-import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
+import type { SaStory } from './sa-story.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
@@ -45,6 +46,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
   readonly #comparisons: ComparisonLoop;
+  readonly #inspection: Inspection;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
   #link: LinkState = INITIAL_LINK;
@@ -90,6 +92,14 @@ export class SyncEngine implements AsyncDisposable {
         refused: ({ work }, answer) => logger.warn({ request: work.kind, answer }, 'request refused'),
         left: (key) => this.#forget(key),
       },
+    });
+    this.#inspection = new Inspection({
+      ...{ dataplane, clock, random: options.random, journal: this.#journal },
+      ...{ desired: this.#desired, pipeline: this.#pipeline, backOffs: this.#backOffs },
+      ...{ rekeys: this.#rekeys, expired: this.#expired },
+      link: () => this.#link,
+      obstacle: () => this.#obstacle(),
+      planRepair: (comparison, capabilities) => this.#planRepair(comparison, capabilities),
     });
     this.#spis = new SpiStock({
       clock,
@@ -193,60 +203,18 @@ export class SyncEngine implements AsyncDisposable {
    *
    * @throws AgentError when there is no snapshot yet, or the dataplane cannot be listed
    */
-  async diff(options?: CallOptions): Promise<SyncDiff> {
-    return toSyncDiff(await this.#compareOnly(options));
+  diff(options?: CallOptions): Promise<SyncDiff> {
+    return this.#inspection.diff(options);
   }
 
-  /**
-   * The same, with what a repair would do about it now.
-   *
-   * @throws AgentError as `diff`
-   */
-  async plan(options?: CallOptions): Promise<DryRun> {
-    const comparison = await this.#compareOnly(options);
-    if (this.#link.kind === 'down') {
-      throw new AgentError(`cannot plan: ${this.#obstacle()}`, { code: 'unavailable', retryable: true });
-    }
-    return toDryRun({
-      nowMs: this.#options.clock.now(),
-      comparison,
-      repair: this.#planRepair(comparison, this.#link.capabilities),
-      failed: this.#backOffs.entries,
-      wantOf: (id) => this.#rekeys.get(saKey(id)),
-      expired: this.#expired,
-    });
+  /** The same, with what a repair would do about it now. */
+  plan(options?: CallOptions): Promise<DryRun> {
+    return this.#inspection.plan(options);
   }
 
   /** What is known here of every SA with this SPI, without a question to anybody. */
   explain(spi: Spi): readonly SaStory[] {
-    return tellStories(
-      {
-        nowMs: this.#options.clock.now(),
-        desired: this.#desired.sas,
-        pending: [...this.#pipeline.pending()],
-        backOffs: this.#backOffs,
-        rekeys: this.#rekeys,
-        expired: this.#expired,
-        journal: this.#journal,
-      },
-      hasSpi(spi),
-    );
-  }
-
-  async #compareOnly({ signal }: CallOptions = {}): Promise<Comparison> {
-    if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
-      throw new AgentError(`cannot compare: ${this.#obstacle()}`, {
-        code: 'unavailable',
-        retryable: true,
-      });
-    }
-    const { dataplane, random } = this.#options;
-    const ignored = this.#pipeline.startTouchLog();
-    try {
-      return await compare({ ...{ dataplane, random, signal, ignored }, desired: this.#desired });
-    } finally {
-      this.#pipeline.endTouchLog(ignored);
-    }
+    return this.#inspection.explain(spi);
   }
 
   /** What charon was told exists; printing it shows no key. */
