@@ -5,9 +5,11 @@ set -eu
 what=$1
 shift
 
-# A time-out for each test, and one for everything: a file whose event loop never empties.
+# A time-out for each test. A test that ran into it may still be at work and keep its file from ending:
+# --test-force-exit ends the file once all its tests have an outcome. And a time-out for everything.
 run() {
-  timeout --foreground 5000 node --test --test-concurrency=1 --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
+  timeout --foreground 5000 node --test --test-concurrency=1 --test-force-exit \
+    --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
 }
 
 unit_files=$(find test -name '*.test.ts' -not -path 'test/integration/*' | sort)

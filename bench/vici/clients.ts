@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Argv, CommandError, command, inRepository } from '../../test/support/index.ts';
 
@@ -67,15 +67,39 @@ export async function swanctlClient(dir: string): Promise<ListClient> {
   };
 }
 
-/** strongSwan's Python client, where it is installed. */
-export async function pythonClient(sas: number): Promise<ListClient | undefined> {
+/** Where it is in strongSwan's source package, which setup has fetched for the plugin's headers. */
+const PYTHON_MEMBERS = '*/src/libcharon/plugins/vici/python/vici';
+
+/** strongSwan's Python client from its source package; undefined on a machine without Python. */
+export async function pythonClient(dir: string, sas: number): Promise<ListClient | undefined> {
+  const sources = inRepository('.tools', 'strongswan');
+  const packages = join(dir, 'python');
+  await mkdir(packages);
+  const tarball = (await readdir(sources)).find((name) => name.endsWith('.orig.tar.bz2'));
+  if (tarball === undefined) throw new Error(`no source package in ${sources}: npm run setup`);
+  await command(
+    [
+      'tar',
+      '-xjf',
+      join(sources, tarball),
+      '-C',
+      packages,
+      '--strip-components=6',
+      '--wildcards',
+      PYTHON_MEMBERS,
+    ],
+    { timeoutMs: 60_000 },
+  );
   try {
-    await command(['python3', '-c', 'import vici']);
-    return { name: 'Python vici', argv: (path) => ['python3', '-c', PYTHON, path, String(sas)] };
+    await command(['env', `PYTHONPATH=${packages}`, 'python3', '-c', 'import vici']);
   } catch (error) {
     if (error instanceof CommandError) return undefined;
     throw error;
   }
+  return {
+    name: 'Python vici',
+    argv: (path) => ['env', `PYTHONPATH=${packages}`, 'python3', '-c', PYTHON, path, String(sas)],
+  };
 }
 
 /** Runs it to its end, its output thrown away. In seconds; CPU is user and system. */

@@ -77,6 +77,11 @@ struct private_kernel_lagopus_feed_t {
 	u_char instance[INSTANCE_LEN];
 
 	/**
+	 * When it started (monotonic)
+	 */
+	timeval_t started;
+
+	/**
 	 * Number of the latest message
 	 */
 	uint64_t seq;
@@ -91,6 +96,11 @@ struct private_kernel_lagopus_feed_t {
 	 * State of that connection
 	 */
 	state_t state;
+
+	/**
+	 * TRUE if the agent asked to be told of failed setups
+	 */
+	bool wants_failures;
 
 	/**
 	 * Why it has to be closed, NULL if it has not
@@ -162,6 +172,17 @@ METHOD(kernel_lagopus_feed_t, send_, void,
 		return;
 	}
 	transmit(this, frame, TRUE);
+}
+
+METHOD(kernel_lagopus_feed_t, report, void,
+	private_kernel_lagopus_feed_t *this, chunk_t frame)
+{
+	if (!this->wants_failures)
+	{
+		chunk_clear(&frame);
+		return;
+	}
+	send_(this, frame);
 }
 
 /**
@@ -259,24 +280,39 @@ static bool enter(private_kernel_lagopus_feed_t *this, state_t state)
 }
 
 /**
+ * Send frames, whatever their size, and empty the list
+ */
+static void transmit_all(private_kernel_lagopus_feed_t *this,
+						 linked_list_t *frames)
+{
+	chunk_t *frame;
+
+	while (frames->remove_first(frames, (void**)&frame) == SUCCESS)
+	{
+		transmit(this, *frame, FALSE);
+		free(frame);
+	}
+}
+
+/**
  * Send the tables
  */
 static void send_snapshot(private_kernel_lagopus_feed_t *this)
 {
 	linked_list_t *frames = linked_list_create();
-	chunk_t *frame;
 	uint32_t count;
 
 	this->mutex->lock(this->mutex);
 	this->handler->snapshot(this->handler, frames);
 	count = frames->get_count(frames);
 	transmit(this, message_snapshot_begin(this->seq), FALSE);
-	while (frames->remove_first(frames, (void**)&frame) == SUCCESS)
-	{
-		transmit(this, *frame, FALSE);
-		free(frame);
-	}
+	transmit_all(this, frames);
 	transmit(this, message_snapshot_end(this->seq, count), FALSE);
+	if (this->wants_failures)
+	{
+		this->handler->failures(this->handler, frames);
+		transmit_all(this, frames);
+	}
 	this->hello_timeout = 0;
 	enter(this, STATE_SYNCED);
 	this->mutex->unlock(this->mutex);
@@ -305,6 +341,9 @@ static bool process_hello(private_kernel_lagopus_feed_t *this,
 		return FALSE;
 	}
 	DBG1(DBG_KNL, "agent '%s' connected", server);
+	this->mutex->lock(this->mutex);
+	this->wants_failures = message->values[TAG_WANTS_FAILURES].ptr != NULL;
+	this->mutex->unlock(this->mutex);
 	send_snapshot(this);
 	return TRUE;
 }
@@ -592,7 +631,8 @@ static void accept_agent(server_handler_t *handler, int fd, uid_t uid)
 	this->state = STATE_HELLO;
 	this->hello_timeout = time_monotonic(NULL) + HELLO_TIMEOUT;
 	transmit(this, message_hello(chunk_from_thing(this->instance),
-								 this->patience.configured), FALSE);
+								 this->patience.configured,
+								 &this->started), FALSE);
 	this->mutex->unlock(this->mutex);
 }
 
@@ -634,6 +674,7 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 			.next_seq = _next_seq,
 			.is_ready = _is_ready,
 			.send = _send_,
+			.report = _report,
 			.call = _call,
 			.destroy = _destroy,
 		},
@@ -650,6 +691,7 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 							DEFAULT_QUEUE_LIMIT, lib->ns),
 	);
 
+	time_monotonic(&this->started);
 	patience_init(&this->patience);
 	if (getrandom(this->instance, INSTANCE_LEN, 0) != INSTANCE_LEN)
 	{

@@ -43,6 +43,14 @@ struct feed_handler_t {
 	void (*snapshot)(feed_handler_t *this, linked_list_t *frames);
 
 	/**
+	 * Add a SETUP_FAILED for every CHILD_SA that is still not there. Called
+	 * with the mutex held.
+	 *
+	 * @param frames	list to add to (chunk_t*, allocated)
+	 */
+	void (*failures)(feed_handler_t *this, linked_list_t *frames);
+
+	/**
 	 * Handle EXPIRE, ACQUIRE, MAPPING, USAGE and POLICY_USAGE. Called from
 	 * the feed's thread, without the mutex.
 	 */
@@ -78,6 +86,13 @@ struct kernel_lagopus_feed_t {
 	 * @param frame		frame, gets owned and wiped
 	 */
 	void (*send)(kernel_lagopus_feed_t *this, chunk_t frame);
+
+	/**
+	 * Send a SETUP_FAILED, if there is an agent that asked for them.
+	 *
+	 * @param frame		frame, gets owned
+	 */
+	void (*report)(kernel_lagopus_feed_t *this, chunk_t frame);
 
 	/**
 	 * Send a request and wait for its answer, the mutex is released

@@ -8,6 +8,7 @@
 #include "kernel_lagopus_policies.h"
 #include "kernel_lagopus_routes.h"
 #include "kernel_lagopus_sas.h"
+#include "kernel_lagopus_setups.h"
 #include "kernel_lagopus_snapshot.h"
 #include "kernel_lagopus_udp.h"
 #include "kernel_lagopus_upcalls.h"
@@ -44,6 +45,11 @@ struct private_kernel_lagopus_ipsec_t {
 	 * Policies
 	 */
 	kernel_lagopus_spd_t *spd;
+
+	/**
+	 * CHILD_SAs that could not be set up
+	 */
+	kernel_lagopus_setups_t *setups;
 
 	/**
 	 * Connection to the agent
@@ -186,6 +192,16 @@ static void snapshot(feed_handler_t *handler, linked_list_t *frames)
 }
 
 /**
+ * Implementation of feed_handler_t.failures
+ */
+static void failures(feed_handler_t *handler, linked_list_t *frames)
+{
+	private_kernel_lagopus_ipsec_t *this = get_backend(handler);
+
+	this->setups->add_frames(this->setups, frames);
+}
+
+/**
  * Implementation of feed_handler_t.message
  */
 static void message(feed_handler_t *handler, feed_message_t *message)
@@ -214,6 +230,7 @@ METHOD(kernel_ipsec_t, destroy, void,
 	DESTROY_IF(this->mover);
 	DESTROY_IF(this->expiry);
 	this->routes->destroy(this->routes);
+	this->setups->destroy(this->setups);
 	this->spd->destroy(this->spd);
 	this->sad->destroy(this->sad);
 	this->mutex->destroy(this->mutex);
@@ -249,6 +266,7 @@ kernel_lagopus_ipsec_t *kernel_lagopus_ipsec_create()
 		},
 		.handler = {
 			.snapshot = snapshot,
+			.failures = failures,
 			.message = message,
 			.ready = ready,
 		},
@@ -257,6 +275,7 @@ kernel_lagopus_ipsec_t *kernel_lagopus_ipsec_create()
 		.spd = kernel_lagopus_spd_create(),
 		.routes = kernel_lagopus_routes_create(),
 	);
+	this->setups = kernel_lagopus_setups_create(this->mutex);
 
 	this->feed = kernel_lagopus_feed_create(this->mutex, &this->handler);
 	if (!this->feed)
@@ -269,9 +288,9 @@ kernel_lagopus_ipsec_t *kernel_lagopus_ipsec_create()
 	this->expiry = kernel_lagopus_expiry_create(this->mutex, this->sad,
 												this->feed);
 	this->sas = kernel_lagopus_sas_create(this->mutex, this->sad, this->feed,
-										  this->expiry);
+										  this->expiry, this->setups);
 	this->policies = kernel_lagopus_policies_create(this->mutex, this->spd,
 										this->sad, this->feed, this->expiry,
-										this->routes);
+										this->routes, this->setups);
 	return &this->public;
 }

@@ -7,10 +7,23 @@
 #include <crypto/crypters/crypter.h>
 #include <crypto/signers/signer.h>
 
+/**
+ * Milliseconds since a point in monotonic time
+ */
+static uint64_t age_ms(timeval_t *since)
+{
+	timeval_t now, age;
+
+	time_monotonic(&now);
+	timersub(&now, since, &age);
+	return (uint64_t)age.tv_sec * 1000 + age.tv_usec / 1000;
+}
+
 /*
  * Described in header.
  */
-chunk_t message_hello(chunk_t instance, uint32_t deadline_ms)
+chunk_t message_hello(chunk_t instance, uint32_t deadline_ms,
+					  timeval_t *started)
 {
 	writer_t w;
 
@@ -19,6 +32,7 @@ chunk_t message_hello(chunk_t instance, uint32_t deadline_ms)
 	writer_bytes(&w, TAG_INSTANCE, instance);
 	writer_text(&w, TAG_SERVER, "charon kernel-lagopus " VERSION);
 	writer_u32(&w, TAG_DEADLINE_MS, deadline_ms);
+	writer_u64(&w, TAG_AGE_MS, age_ms(started));
 	return writer_finish(&w);
 }
 
@@ -172,18 +186,6 @@ static uint8_t copy_dscp_number(dscp_copy_t copy)
 	return 3;
 }
 
-/**
- * Milliseconds since an SA was installed
- */
-static uint64_t age_ms(sa_t *sa)
-{
-	timeval_t now, age;
-
-	time_monotonic(&now);
-	timersub(&now, &sa->installed, &age);
-	return (uint64_t)age.tv_sec * 1000 + age.tv_usec / 1000;
-}
-
 /*
  * Described in header.
  */
@@ -236,7 +238,7 @@ chunk_t message_add_sa(sa_t *sa, announce_t announce)
 	}
 	if (announce == ANNOUNCE_SNAPSHOT)
 	{
-		writer_u64(&w, TAG_AGE_MS, age_ms(sa));
+		writer_u64(&w, TAG_AGE_MS, age_ms(&sa->installed));
 	}
 	return writer_finish(&w);
 }
@@ -396,5 +398,21 @@ chunk_t message_del_policy(uint64_t seq, policy_user_t *user)
 	writer_init(&w, MSG_DEL_POLICY);
 	writer_u64(&w, TAG_SEQ, seq);
 	write_policy(&w, user);
+	return writer_finish(&w);
+}
+
+/*
+ * Described in header.
+ */
+chunk_t message_setup_failed(const char *ike, const char *child,
+							 feed_code_t code, const char *reason)
+{
+	writer_t w;
+
+	writer_init(&w, MSG_SETUP_FAILED);
+	writer_text(&w, TAG_IKE_NAME, ike);
+	writer_text(&w, TAG_CHILD_NAME, child);
+	writer_u16(&w, TAG_CODE, code);
+	writer_text(&w, TAG_REASON, reason);
 	return writer_finish(&w);
 }

@@ -31,8 +31,10 @@ typedef enum {
  *
  * @param instance		identity of this charon
  * @param deadline_ms	how long requests are waited for
+ * @param started		when this charon started (monotonic)
  */
-chunk_t message_hello(chunk_t instance, uint32_t deadline_ms);
+chunk_t message_hello(chunk_t instance, uint32_t deadline_ms,
+					  timeval_t *started);
 
 /**
  * SNAPSHOT_BEGIN.
@@ -91,5 +93,14 @@ chunk_t message_add_policy(policy_user_t *user, announce_t announce);
  * DEL_POLICY.
  */
 chunk_t message_del_policy(uint64_t seq, policy_user_t *user);
+
+/**
+ * SETUP_FAILED.
+ *
+ * @param ike			name of the IKE_SA
+ * @param child			name of the CHILD_SA
+ */
+chunk_t message_setup_failed(const char *ike, const char *child,
+							 feed_code_t code, const char *reason);
 
 #endif /** KERNEL_LAGOPUS_MESSAGES_H_ @}*/

@@ -45,6 +45,11 @@ struct private_kernel_lagopus_policies_t {
 	 * Routes for policies
 	 */
 	kernel_lagopus_routes_t *routes;
+
+	/**
+	 * CHILD_SAs that could not be set up
+	 */
+	kernel_lagopus_setups_t *setups;
 };
 
 /**
@@ -99,13 +104,37 @@ static void condemn_sa(private_kernel_lagopus_policies_t *this,
 }
 
 /**
+ * A policy failed: note its CHILD_SA
+ */
+static void note_failure(private_kernel_lagopus_policies_t *this,
+						 kernel_ipsec_policy_id_t *id,
+						 kernel_ipsec_manage_policy_t *data,
+						 setup_failure_t *failure)
+{
+	setup_step_t step = {
+		.spi = data->sa->esp.use ? data->sa->esp.spi : data->sa->ah.spi,
+		.inbound = id->dir != POLICY_OUT,
+	};
+
+	if (data->type == POLICY_IPSEC)
+	{
+		step.src_ts = linked_list_create_with_items(id->src_ts, NULL);
+		step.dst_ts = linked_list_create_with_items(id->dst_ts, NULL);
+		this->setups->failed(this->setups, this->feed, &step, failure);
+		step.src_ts->destroy(step.src_ts);
+		step.dst_ts->destroy(step.dst_ts);
+	}
+}
+
+/**
  * Announce a policy and wait for the agent to take it if it has to, mutex held
  *
- * @param reason	receives why it failed
+ * @param failure	receives why it failed
  */
 static bool try_add_policy(private_kernel_lagopus_policies_t *this,
 						   kernel_ipsec_policy_id_t *id,
-						   kernel_ipsec_manage_policy_t *data, char reason[256])
+						   kernel_ipsec_manage_policy_t *data,
+						   setup_failure_t *failure)
 {
 	feed_request_t request = {
 		.commit = confirm_policy,
@@ -137,7 +166,8 @@ static bool try_add_policy(private_kernel_lagopus_policies_t *this,
 	}
 	this->spd->remove(this->spd, user);
 	condemn_sa(this, id, data);
-	snprintf(reason, 256, "%s", request.reason);
+	snprintf(failure->reason, sizeof(failure->reason), "%s", request.reason);
+	failure->permanent = request.permanent;
 	return FALSE;
 }
 
@@ -145,17 +175,18 @@ METHOD(kernel_lagopus_policies_t, add, status_t,
 	private_kernel_lagopus_policies_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
-	char reason[256];
+	setup_failure_t failure;
 	bool success;
 
 	this->mutex->lock(this->mutex);
-	success = try_add_policy(this, id, data, reason);
+	success = try_add_policy(this, id, data, &failure);
 	this->mutex->unlock(this->mutex);
 
 	if (!success)
 	{
 		DBG1(DBG_KNL, "installing policy %R === %R %N failed: %s", id->src_ts,
-			 id->dst_ts, policy_dir_names, id->dir, reason);
+			 id->dst_ts, policy_dir_names, id->dir, failure.reason);
+		note_failure(this, id, data, &failure);
 		return FAILED;
 	}
 	this->routes->add(this->routes, id, data);
@@ -223,7 +254,7 @@ METHOD(kernel_lagopus_policies_t, destroy, void,
 kernel_lagopus_policies_t *kernel_lagopus_policies_create(mutex_t *mutex,
 			kernel_lagopus_spd_t *spd, kernel_lagopus_sad_t *sad,
 			kernel_lagopus_feed_t *feed, kernel_lagopus_expiry_t *expiry,
-			kernel_lagopus_routes_t *routes)
+			kernel_lagopus_routes_t *routes, kernel_lagopus_setups_t *setups)
 {
 	private_kernel_lagopus_policies_t *this;
 
@@ -241,6 +272,7 @@ kernel_lagopus_policies_t *kernel_lagopus_policies_create(mutex_t *mutex,
 		.feed = feed,
 		.expiry = expiry,
 		.routes = routes,
+		.setups = setups,
 	);
 	return &this->public;
 }

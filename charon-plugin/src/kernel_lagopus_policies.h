@@ -17,6 +17,7 @@
 #include "kernel_lagopus_feed.h"
 #include "kernel_lagopus_routes.h"
 #include "kernel_lagopus_sad.h"
+#include "kernel_lagopus_setups.h"
 #include "kernel_lagopus_spd.h"
 
 typedef struct kernel_lagopus_policies_t kernel_lagopus_policies_t;
@@ -67,10 +68,11 @@ struct kernel_lagopus_policies_t {
  * @param feed		connection to the agent
  * @param expiry	ends SAs no policy leads to
  * @param routes	routes for policies
+ * @param setups	where CHILD_SAs that fail are noted
  */
 kernel_lagopus_policies_t *kernel_lagopus_policies_create(mutex_t *mutex,
 			kernel_lagopus_spd_t *spd, kernel_lagopus_sad_t *sad,
 			kernel_lagopus_feed_t *feed, kernel_lagopus_expiry_t *expiry,
-			kernel_lagopus_routes_t *routes);
+			kernel_lagopus_routes_t *routes, kernel_lagopus_setups_t *setups);
 
 #endif /** KERNEL_LAGOPUS_POLICIES_H_ @}*/

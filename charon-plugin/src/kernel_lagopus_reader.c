@@ -20,7 +20,8 @@ static const struct {
 	uint64_t optional;
 	uint64_t repeated;
 } messages[] = {
-	{ MSG_AGENT_HELLO, TAGS(TAG_VERSION) | TAGS(TAG_SERVER) },
+	{ MSG_AGENT_HELLO, TAGS(TAG_VERSION) | TAGS(TAG_SERVER),
+	  TAGS(TAG_WANTS_FAILURES) },
 	{ MSG_READY, TAGS(TAG_ACK_LATENCY_US), TAGS(TAG_ROUTE_INTERFACE) },
 	{ MSG_NOT_READY, TAGS(TAG_REASON) },
 	{ MSG_RESULT, TAGS(TAG_SEQ) | TAGS(TAG_CODE),
@@ -82,6 +83,8 @@ static bool is_valid(feed_tag_t tag, chunk_t value)
 
 	switch (tag)
 	{
+		case TAG_WANTS_FAILURES:
+			return value.len == 0;
 		case TAG_VERSION:
 		case TAG_CODE:
 			return value.len == 2;

@@ -110,7 +110,8 @@ METHOD(requests_t, answer, void,
 	enumerator_t *enumerator;
 	feed_request_t *request;
 	uint64_t seq = message_get_uint(result, TAG_SEQ);
-	bool ok = message_get_uint(result, TAG_CODE) == CODE_OK;
+	uint16_t code = message_get_uint(result, TAG_CODE);
+	bool ok = code == CODE_OK;
 
 	time_monotonic(&this->progress);
 	enumerator = this->list->create_enumerator(this->list);
@@ -119,6 +120,7 @@ METHOD(requests_t, answer, void,
 		if (request->seq == seq && !request->done)
 		{
 			request->spi = ok ? message_get_spi(result, TAG_SPI) : 0;
+			request->permanent = code == CODE_REFUSED;
 			message_get_text(result, TAG_REASON, request->reason,
 							 sizeof(request->reason));
 			if (ok && request->commit)

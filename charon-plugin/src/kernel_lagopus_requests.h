@@ -50,6 +50,8 @@ struct feed_request_t {
 	uint32_t spi;
 	/** why it failed, for logs */
 	char reason[256];
+	/** TRUE if the agent says that it would fail again */
+	bool permanent;
 
 	/** TRUE once it is known what came of it (internal) */
 	bool done;

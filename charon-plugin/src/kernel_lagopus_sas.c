@@ -43,6 +43,11 @@ struct private_kernel_lagopus_sas_t {
 	 * Lifetimes of SAs
 	 */
 	kernel_lagopus_expiry_t *expiry;
+
+	/**
+	 * CHILD_SAs that could not be set up
+	 */
+	kernel_lagopus_setups_t *setups;
 };
 
 /**
@@ -118,11 +123,11 @@ static bool is_known_mode(ipsec_mode_t mode)
 /**
  * Announce an SA and wait for the agent to take it, mutex held
  *
- * @param reason	receives why it failed
+ * @param failure	receives why it failed
  */
 static bool try_add_sa(private_kernel_lagopus_sas_t *this,
 					   kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data,
-					   char reason[256])
+					   setup_failure_t *failure)
 {
 	feed_request_t request = {
 		.commit = confirm_sa,
@@ -134,7 +139,8 @@ static bool try_add_sa(private_kernel_lagopus_sas_t *this,
 	sa = this->sad->add(this->sad, id, data, this->feed->next_seq(this->feed));
 	if (!sa)
 	{
-		snprintf(reason, 256, "there is one with this SPI");
+		snprintf(failure->reason, sizeof(failure->reason),
+				 "there is one with this SPI");
 		return FALSE;
 	}
 	request.seq = sa->seq;
@@ -161,7 +167,8 @@ static bool try_add_sa(private_kernel_lagopus_sas_t *this,
 										&sa->id, sa->data.inbound));
 	}
 	this->sad->remove(this->sad, sa);
-	snprintf(reason, 256, "%s", request.reason);
+	snprintf(failure->reason, sizeof(failure->reason), "%s", request.reason);
+	failure->permanent = request.permanent;
 	return FALSE;
 }
 
@@ -169,28 +176,39 @@ METHOD(kernel_lagopus_sas_t, add, status_t,
 	private_kernel_lagopus_sas_t *this, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_add_sa_t *data)
 {
-	char reason[256];
+	setup_failure_t failure = {
+		.reason = "its mode is not supported",
+		.permanent = TRUE,
+	};
+	setup_step_t step = {
+		.spi = id->spi,
+		.inbound = data->inbound,
+		.src_ts = data->src_ts,
+		.dst_ts = data->dst_ts,
+	};
 	bool success = FALSE;
 
 	if (is_known_mode(data->mode))
 	{
+		failure.permanent = FALSE;
 		this->mutex->lock(this->mutex);
-		success = try_add_sa(this, id, data, reason);
+		success = try_add_sa(this, id, data, &failure);
 		this->mutex->unlock(this->mutex);
-	}
-	else
-	{
-		snprintf(reason, sizeof(reason), "its mode is not supported");
 	}
 	if (!success)
 	{
 		DBG1(DBG_KNL, "installing %sbound SA 0x%08x src %H dst %H failed: %s",
 			 data->inbound ? "in" : "out", ntohl(id->spi), id->src, id->dst,
-			 reason);
+			 failure.reason);
+		this->setups->failed(this->setups, this->feed, &step, &failure);
 		return FAILED;
 	}
 	DBG2(DBG_KNL, "installed %sbound SA 0x%08x src %H dst %H",
 		 data->inbound ? "in" : "out", ntohl(id->spi), id->src, id->dst);
+	if (data->inbound)
+	{
+		this->setups->started(this->setups, &step);
+	}
 	return SUCCESS;
 }
 
@@ -273,7 +291,8 @@ METHOD(kernel_lagopus_sas_t, destroy, void,
 kernel_lagopus_sas_t *kernel_lagopus_sas_create(mutex_t *mutex,
 												kernel_lagopus_sad_t *sad,
 												kernel_lagopus_feed_t *feed,
-												kernel_lagopus_expiry_t *expiry)
+												kernel_lagopus_expiry_t *expiry,
+												kernel_lagopus_setups_t *setups)
 {
 	private_kernel_lagopus_sas_t *this;
 
@@ -292,6 +311,7 @@ kernel_lagopus_sas_t *kernel_lagopus_sas_create(mutex_t *mutex,
 									 hashtable_equals_ptr, 8),
 		.feed = feed,
 		.expiry = expiry,
+		.setups = setups,
 	);
 	return &this->public;
 }

@@ -16,6 +16,7 @@
 #include "kernel_lagopus_expiry.h"
 #include "kernel_lagopus_feed.h"
 #include "kernel_lagopus_sad.h"
+#include "kernel_lagopus_setups.h"
 
 typedef struct kernel_lagopus_sas_t kernel_lagopus_sas_t;
 
@@ -65,10 +66,12 @@ struct kernel_lagopus_sas_t {
  * @param sad		table
  * @param feed		connection to the agent
  * @param expiry	lifetimes
+ * @param setups	where those that fail are noted
  */
 kernel_lagopus_sas_t *kernel_lagopus_sas_create(mutex_t *mutex,
 												kernel_lagopus_sad_t *sad,
 												kernel_lagopus_feed_t *feed,
-												kernel_lagopus_expiry_t *expiry);
+												kernel_lagopus_expiry_t *expiry,
+												kernel_lagopus_setups_t *setups);
 
 #endif /** KERNEL_LAGOPUS_SAS_H_ @}*/

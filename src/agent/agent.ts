@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { Registry } from 'prom-client';
 import { LagopusDataplane, superviseDataplane } from '../lagopus/index.ts';
 import { SyncEngine } from '../sync/index.ts';
@@ -46,6 +47,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     tls: config.dataplane.tls,
     isInsecure: config.dataplane.insecure,
     ownerId: config.dataplane.owner,
+    agentId: `${hostname()} pid ${process.pid} ${randomBytes(4).toString('hex')}`,
   });
   await using vici = new ViciClient({ uri: config.vici.uri });
   const tunnels = new ViciTunnels(vici);
@@ -62,6 +64,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
   await using engine = new SyncEngine({
     ...{ dataplane, tunnels, clock, logger, random: randomBytes },
     applyDeadlineMs: APPLY_DEADLINE_MS,
+    brake: config.brake,
     auditIntervalMs: config.auditIntervalMs,
     usageIntervalMs: config.usageIntervalMs,
     onReadiness: (readiness) => charon.readiness(readiness),
@@ -75,12 +78,13 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     server: `ipsec-agent ${version}`,
     ...{ clock, logger, status: links.plugin },
     engine: {
-      replaceDesired: (snapshot, instance) => {
+      replaceDesired: (snapshot, instance, startedMs) => {
         restarts.charon.note(instance);
-        engine.replaceDesired(snapshot, instance);
+        engine.replaceDesired(snapshot, instance, startedMs);
       },
       handle: meter.measured((request, call) => engine.handle(request, call)),
       change: (change) => engine.change(change),
+      setupFailed: (name, failure) => engine.setupFailed(name, failure),
       get readiness() {
         return engine.readiness;
       },

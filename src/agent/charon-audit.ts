@@ -1,14 +1,7 @@
 import { type Direction, formatSpi, type IpsecProtocol, type SaId, toSpi } from '../sad/index.ts';
-import type { ChildSaView } from '../sync/index.ts';
+import type { ChildSaListing, ChildSaView } from '../sync/index.ts';
 import type { Clock, Logger } from '../util/index.ts';
 import type { AuditReport } from './reports.ts';
-
-/** What charon lists over VICI. */
-export type CharonListing = {
-  readonly children: readonly ChildSaView[];
-  /** As many IKE_SAs as charon counts. Only then is absence from it worth a thought. */
-  readonly isComplete: boolean;
-};
 
 /** SAs the plugin has told of: when the listing was asked for, and now that it is here. */
 export type ToldSas = { readonly before: readonly SaId[]; readonly after: readonly SaId[] };
@@ -74,7 +67,7 @@ export class CharonAudit {
     this.#logger = options.logger;
   }
 
-  note({ children, isComplete }: CharonListing, { before, after }: ToldSas): void {
+  note({ children, isComplete }: ChildSaListing, { before, after }: ToldSas): void {
     const [toldBefore, toldNow] = [codesOf(before), codesOf(after)];
     const listed = new Map<number, ChildSaView>();
     for (const child of children) {

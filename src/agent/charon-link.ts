@@ -9,7 +9,7 @@ import { feedEvent, feedUsage } from './usage-feed.ts';
 export type CharonLinkOptions = {
   readonly socketPath: string;
   readonly server: string;
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'readiness'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed' | 'readiness'>;
   readonly probe: () => Promise<void>;
   readonly status: LinkStatus;
   readonly clock: Clock;
@@ -56,11 +56,13 @@ export class CharonLink {
   }
 
   async #connect(established: () => void, signal: AbortSignal): Promise<void> {
-    const { socketPath: path, server, engine, probe, status, logger } = this.#options;
+    const { socketPath: path, server, engine, probe, status, clock, logger } = this.#options;
     await using connection = await KeyfeedConnection.open({ path, server, signal });
+    const { ageMs } = connection.hello;
     const handler = createFeedHandler({
       ...{ engine, probe, logger },
       charonInstanceId: connection.hello.instance,
+      charonStartedMs: ageMs === undefined ? undefined : clock.now() - Number(ageMs),
       onSnapshot: () => {
         established();
         this.#connection = connection;

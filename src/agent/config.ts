@@ -48,6 +48,15 @@ export const agentConfigSchema = z.strictObject({
       insecure: z.boolean().default(false),
     })
     .prefault({}),
+  /** When deletions that only charon's tables speak for stop and wait for VICI's word. */
+  brake: z
+    .strictObject({
+      /** Of all SAs in the dataplane; 1 is no brake. */
+      maxShare: z.number().min(0).max(1).default(0.5),
+      /** So many may go whatever the share. */
+      allowance: z.int().min(0).default(10),
+    })
+    .prefault({}),
   control: z.strictObject({ socket: absolutePath.default(DEFAULT_CONTROL_SOCKET) }).prefault({}),
   /** How often charon's counters are brought up to date. */
   usageIntervalMs: z.int().min(100).max(60_000).default(1_000),

@@ -1,4 +1,11 @@
-import type { FeedChange, FeedHandler, FeedRequest, FeedSnapshot, RequestResult } from '../keyfeed/index.ts';
+import type {
+  FeedChange,
+  FeedHandler,
+  FeedRequest,
+  FeedSnapshot,
+  RequestResult,
+  SetupFailed,
+} from '../keyfeed/index.ts';
 import {
   formatAlgorithms,
   type IpAddress,
@@ -11,8 +18,10 @@ import { AgentError, assertNever, errorMessage, type Logger } from '../util/inde
 import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
 
 export type FeedHandlerOptions = {
-  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change'>;
+  readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed'>;
   readonly charonInstanceId: string;
+  /** On the clock's scale; undefined when charon does not tell. */
+  readonly charonStartedMs: number | undefined;
   /** Whether the dataplane answers now; throws when it does not. */
   readonly probe: () => Promise<void>;
   /** The engine has the snapshot. */
@@ -72,7 +81,7 @@ function toSyncChange(change: FeedChange): SyncChange {
 
 /** Translates what charon's plugin says into the engine's terms; nothing waits here. */
 export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
-  const { engine, charonInstanceId, probe, onSnapshot, logger } = options;
+  const { engine, charonInstanceId, charonStartedMs, probe, onSnapshot, logger } = options;
 
   const answerProbe = async (): Promise<RequestResult> => {
     try {
@@ -92,6 +101,7 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
           policyUsers: snapshot.policies.map(toPolicyUser),
         },
         charonInstanceId,
+        charonStartedMs,
       );
       logger.info(
         { sas: snapshot.sas.length, policies: snapshot.policies.length, charonInstanceId },
@@ -112,6 +122,10 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
         return;
       }
       engine.change(translated);
+    },
+
+    onSetupFailed({ ike, child, code, reason }: SetupFailed): void {
+      engine.setupFailed({ ike, child }, { isPassing: code !== 'refused', reason });
     },
 
     onRequest(request: FeedRequest): RequestResult | Promise<RequestResult> {

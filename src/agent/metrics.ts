@@ -104,6 +104,26 @@ const DESCRIPTIONS: readonly Description[] = [
     samples: ({ rekeys }) => one(rekeys.asked),
   },
   {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_setups_waiting',
+    help: 'CHILD_SAs that could not be set up and are initiated again',
+    samples: ({ setups }) => one(setups.length),
+  },
+  {
+    kind: 'counter',
+    name: 'lagopus_ipsec_initiations_asked_total',
+    help: 'CHILD_SAs charon was asked to initiate again',
+    samples: ({ totals }) => one(totals.initiations),
+  },
+  {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_withheld',
+    help: "Entries that charon does not have and that stay: another charon's (foreign), too many at once (braked)",
+    labels: ['kind'],
+    samples: ({ withheld: { foreign, braked } }) =>
+      each('kind', { foreign: foreign.length, braked: braked.length }),
+  },
+  {
     kind: 'counter',
     name: 'lagopus_ipsec_operations_total',
     help: 'Operations sent to the dataplane',

@@ -32,7 +32,7 @@ export function describeOperation(operation: Operation): string {
   }
 }
 
-export function toPlanReport({ diff, operations, rekeys, waiting, expired }: DryRun): PlanReport {
+export function toPlanReport({ diff, operations, rekeys, waiting, expired, withheld }: DryRun): PlanReport {
   return {
     ...toDiffReport(diff),
     isSent: true,
@@ -50,6 +50,16 @@ export function toPlanReport({ diff, operations, rekeys, waiting, expired }: Dry
       ...expired.map((key) => ({
         what: key,
         reason: 'its lifetime ended in the dataplane, and charon deletes it',
+        nextTryInMs: null,
+      })),
+      ...[...withheld.foreign].map((key) => ({
+        what: key,
+        reason: 'another charon that is running installed it under the same owner',
+        nextTryInMs: null,
+      })),
+      ...[...withheld.braked].map((key) => ({
+        what: key,
+        reason: 'too many deletions at once: held until two VICI listings lack these SAs too',
         nextTryInMs: null,
       })),
     ],

@@ -14,11 +14,23 @@ export type TotalsReport = {
   readonly operations: number;
   /** Comparisons with the dataplane. */
   readonly cycles: number;
+  /** CHILD_SAs that charon was asked to initiate again. */
+  readonly initiations: number;
   readonly added: number;
   readonly updated: number;
   readonly deleted: number;
   readonly failed: number;
   readonly unknown: number;
+};
+
+/** A CHILD_SA that is not there. */
+export type SetupReport = {
+  /** Names of charon's configuration. */
+  readonly ike: string;
+  readonly child: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly nextLookMs: number;
 };
 
 /** What `ipsec-agent status` shows. */
@@ -45,6 +57,15 @@ export type StatusReport = {
   readonly pending: number;
   /** What failed and is tried again, and why. */
   readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
+  /** What charon does not have, the dataplane has, and is left alone: and why. */
+  readonly withheld: {
+    /** Another charon that is running installed it under this owner. */
+    readonly foreign: readonly string[];
+    /** Too many at once: until VICI's listings lack them too. */
+    readonly braked: readonly string[];
+  };
+  /** CHILD_SAs that could not be set up for a passing reason, and are initiated again over VICI. */
+  readonly setups: readonly SetupReport[];
   /** SAs whose CHILD_SA charon is asked to rekey, and how often it was asked. */
   readonly rekeys: { readonly wanted: number; readonly asked: number };
   /** Since the agent started. */

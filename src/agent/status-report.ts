@@ -20,7 +20,8 @@ export async function toStatusReport(sources: StatusSources): Promise<StatusRepo
   const { version, engine, links, actual, restarts, meter, audit } = sources;
   const [requests, latency] = await Promise.all([meter.requests(), meter.latency()]);
   const status = engine.status();
-  const { added, updated, deleted, failed, unknown, operations, cycles, rekeysAsked } = status.counters;
+  const { added, updated, deleted, failed, unknown, operations, cycles, rekeysAsked, initiationsAsked } =
+    status.counters;
   return {
     version,
     source: 'plugin',
@@ -38,8 +39,10 @@ export async function toStatusReport(sources: StatusSources): Promise<StatusRepo
     actual: actual ?? null,
     pending: status.waitingRequests + status.repairs.length + status.rekeys.length,
     repairs: status.repairs,
+    withheld: status.withheld,
+    setups: status.setups,
     rekeys: { wanted: status.rekeys.length, asked: rekeysAsked },
-    totals: { added, updated, deleted, failed, unknown, operations, cycles },
+    totals: { added, updated, deleted, failed, unknown, operations, cycles, initiations: initiationsAsked },
     cycles: {
       sums: status.cycleSums,
       last: status.lastCycle === undefined ? null : { ...status.lastCycle, durationMs: status.lastCycleMs },

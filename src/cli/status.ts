@@ -15,7 +15,8 @@ function printSome(lines: readonly string[], what: string): void {
   if (lines.length > MOST_NAMED) print(`           and ${lines.length - MOST_NAMED} more ${what}: --json`);
 }
 
-function printEngine({ desired, actual, pending, totals, repairs }: StatusReport): void {
+function printEngine(status: StatusReport): void {
+  const { desired, actual, pending, totals, repairs, setups, withheld } = status;
   const held = actual === null ? '' : `; the dataplane holds ${actual.sas} and ${actual.policies}`;
   print(`desired    ${desired.sas} SAs, ${desired.policies} policies, ${pending} pending${held}`);
   print(
@@ -26,6 +27,20 @@ function printEngine({ desired, actual, pending, totals, repairs }: StatusReport
     repairs.map(({ key, attempts, reason }) => `repair     ${key}: ${reason} (tried ${attempts} times)`),
     'repairs',
   );
+  printSome(
+    setups.map(
+      ({ ike, child, attempts, reason }) =>
+        `setup      ${ike}/${child}: ${reason} (initiated ${attempts} times)`,
+    ),
+    'setups',
+  );
+  const { foreign, braked } = withheld;
+  if (foreign.length > 0) {
+    print(`left alone ${foreign.length} entries of another charon that uses the same owner`);
+  }
+  if (braked.length > 0) {
+    print(`held       ${braked.length} deletions, until two VICI listings lack these SAs too`);
+  }
 }
 
 function printAudit({ audit }: StatusReport): void {

@@ -67,7 +67,7 @@ export class Dataplane implements AsyncDisposable {
       maxSas,
       encapPort: config.udpEncapPort,
     });
-    const spd = new Spd(this.#engine, maxPolicies);
+    const spd = new Spd({ engine: this.#engine, maxPolicies, now: systemClock.now });
     const events = new EventLog(bootId, config.eventHistory);
     const revision = new Revision();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));

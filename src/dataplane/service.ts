@@ -121,7 +121,7 @@ function applyStream(
 }
 
 function watchEvents(
-  { events, stop }: ServiceOptions,
+  { events, writers, stop }: ServiceOptions,
   call: ServerWritableStream<WatchEventsRequest, WatchEventsResponse>,
 ): void {
   const cursor = events.open(call.request);
@@ -135,7 +135,9 @@ function watchEvents(
     }
   };
   const unwatch = cursor.onMore(pump);
+  const leave = writers.attend(call.request.ownerId, call.request.agentId);
   const end = (): void => {
+    leave();
     unwatch();
     stop.removeEventListener('abort', end);
     call.end();
@@ -187,9 +189,9 @@ export function createService(options: ServiceOptions): IpsecServiceServer {
   const { applier, writers, logger } = options;
   return {
     getCapabilities: unary(() => options.capabilities),
-    acquireWriter: unary(({ ownerId }) => {
-      const epoch = writers.acquire(ownerId);
-      logger.info({ owner: ownerId, epoch: String(epoch) }, 'writer acquired');
+    acquireWriter: unary(({ ownerId, agentId }) => {
+      const epoch = writers.acquire(ownerId, agentId);
+      logger.info({ owner: ownerId, agent: agentId, epoch: String(epoch) }, 'writer acquired');
       return { epoch };
     }),
     apply: unary((request) => applier.apply(request)),

@@ -13,12 +13,21 @@ export type PolicyRecord = PolicyMatch & {
   readonly charonInstanceId: Uint8Array;
   readonly act: PolicyAct;
   readonly listed: Policy;
+  readonly putAtMs: number;
+};
+
+export type SpdOptions = {
+  readonly engine: NativeEngine;
+  readonly maxPolicies: number;
+  /** Milliseconds on a clock that never steps. */
+  readonly now: () => number;
 };
 
 /** The Security Policy Database (RFC 4301, 4.4.1). */
 export class Spd {
   readonly #engine: NativeEngine;
   readonly #maxPolicies: number;
+  readonly #now: () => number;
   readonly #byKey = new Map<string, PolicyRecord>();
   readonly #byHandle = new Map<Handle, PolicyRecord>();
   readonly #inbound = new PolicyOrder<PolicyRecord>();
@@ -26,9 +35,10 @@ export class Spd {
   readonly #words = new BigUint64Array(PolicyWord.count);
   #nextOrder = 0;
 
-  constructor(engine: NativeEngine, maxPolicies: number) {
+  constructor({ engine, maxPolicies, now }: SpdOptions) {
     this.#engine = engine;
     this.#maxPolicies = maxPolicies;
+    this.#now = now;
   }
 
   get size(): number {
@@ -59,6 +69,7 @@ export class Spd {
       priority: policy.priority,
       order: existing?.order ?? this.#nextOrder++,
       listed: policy,
+      putAtMs: this.#now(),
     };
     if (existing !== undefined) this.#order(existing).remove(existing);
     this.#order(record).insert(record);
@@ -109,6 +120,7 @@ export class Spd {
       packets,
       bytes,
       idleMs: idleMs === NEVER ? undefined : idleMs,
+      ageMs: BigInt(Math.round(this.#now() - record.putAtMs)),
     };
   }
 

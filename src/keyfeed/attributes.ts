@@ -6,6 +6,7 @@ import {
   instance,
   lifetimes,
   mark,
+  name,
   policyUsageEntry,
   secret,
   text,
@@ -98,10 +99,13 @@ export const ACK_LATENCY_US = attribute('ACK_LATENCY_US', 51, u32);
 export const HARD = attribute('HARD', 52, flag);
 export const USAGE_ENTRY = attribute('USAGE_ENTRY', 53, usageEntry);
 export const POLICY_USAGE_ENTRY = attribute('POLICY_USAGE_ENTRY', 54, policyUsageEntry);
+export const WANTS_FAILURES = attribute('WANTS_FAILURES', 55, empty);
+export const IKE_NAME = attribute('IKE_NAME', 56, name);
+export const CHILD_NAME = attribute('CHILD_NAME', 57, name);
 
 /** Tags that may come more than once in some message. */
 export const REPEATABLE_TAGS: ReadonlySet<number> = new Set(
   [SRC_TS, DST_TS, USAGE_ENTRY, POLICY_USAGE_ENTRY].map(({ tag }) => tag),
 );
 
-export const HIGHEST_TAG = POLICY_USAGE_ENTRY.tag;
+export const HIGHEST_TAG = CHILD_NAME.tag;

@@ -13,7 +13,12 @@ export function decodeAgentMessage(frame: Uint8Array, offset = 0): AgentMessage 
   const from = new AttributeReader(frame.subarray(1), kind, offset + 1);
   switch (kind) {
     case 'agent-hello':
-      return { kind, version: from.required(attribute.VERSION), server: from.required(attribute.SERVER) };
+      return {
+        kind,
+        version: from.required(attribute.VERSION),
+        server: from.required(attribute.SERVER),
+        wantsFailures: from.optional(attribute.WANTS_FAILURES),
+      };
     case 'ready':
       return {
         kind,

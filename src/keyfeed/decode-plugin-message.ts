@@ -71,6 +71,14 @@ export function decodePluginMessage(frame: Uint8Array, offset = 0): PluginMessag
     case 'probe':
       from.required(attribute.AWAITED);
       return { kind, seq: from.required(attribute.SEQ) };
+    case 'setup-failed':
+      return {
+        kind,
+        ike: from.required(attribute.IKE_NAME),
+        child: from.required(attribute.CHILD_NAME),
+        code: from.required(attribute.CODE),
+        reason: from.required(attribute.REASON),
+      };
     default:
       return assertNever(kind, 'message of the plugin');
   }
@@ -91,6 +99,7 @@ function decodeHello(from: AttributeReader): Hello {
     instance: from.required(attribute.INSTANCE),
     server: from.required(attribute.SERVER),
     deadlineMs: from.required(attribute.DEADLINE_MS),
+    ageMs: from.optional(attribute.AGE_MS),
   };
 }
 

@@ -10,6 +10,7 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
   switch (message.kind) {
     case 'agent-hello':
       to.put(attribute.VERSION, message.version).put(attribute.SERVER, message.server);
+      to.putOptional(attribute.WANTS_FAILURES, message.wantsFailures);
       break;
     case 'ready':
       to.putOptional(attribute.ROUTE_INTERFACE, message.routeInterface);

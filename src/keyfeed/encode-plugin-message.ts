@@ -15,6 +15,7 @@ export function encodePluginMessage(message: PluginMessage): Uint8Array {
     case 'hello':
       to.put(attribute.VERSION, message.version).put(attribute.INSTANCE, message.instance);
       to.put(attribute.SERVER, message.server).put(attribute.DEADLINE_MS, message.deadlineMs);
+      to.putOptional(attribute.AGE_MS, message.ageMs);
       break;
     case 'snapshot-end':
       to.put(attribute.COUNT, message.count);
@@ -49,6 +50,10 @@ export function encodePluginMessage(message: PluginMessage): Uint8Array {
       break;
     case 'probe':
       to.put(attribute.AWAITED, true);
+      break;
+    case 'setup-failed':
+      to.put(attribute.IKE_NAME, message.ike).put(attribute.CHILD_NAME, message.child);
+      to.put(attribute.CODE, message.code).put(attribute.REASON, message.reason);
       break;
     case 'snapshot-begin':
     case 'flush-sas':

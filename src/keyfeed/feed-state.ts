@@ -1,5 +1,5 @@
 import { assertNever, MalformedError } from '../util/index.ts';
-import type { AddPolicy, AddSa, FeedChange, FeedRequest, PluginMessage } from './messages.ts';
+import type { AddPolicy, AddSa, FeedChange, FeedRequest, PluginMessage, SetupFailed } from './messages.ts';
 
 /**
  * Where a connection stands after its HELLO:
@@ -24,7 +24,8 @@ export type FeedStep =
   | { readonly kind: 'snapshot-entry'; readonly state: FeedState; readonly entry: AddSa | AddPolicy }
   | { readonly kind: 'snapshot-end'; readonly state: FeedState; readonly seq: bigint }
   | { readonly kind: 'request'; readonly state: FeedState; readonly request: FeedRequest }
-  | { readonly kind: 'change'; readonly state: FeedState; readonly change: FeedChange };
+  | { readonly kind: 'change'; readonly state: FeedState; readonly change: FeedChange }
+  | { readonly kind: 'setup-failed'; readonly state: FeedState; readonly failure: SetupFailed };
 
 /** The next state, or a MalformedError when the message may not come here. */
 export function stepFeed(state: FeedState, message: PluginMessage, offset: number): FeedStep {
@@ -46,6 +47,10 @@ export function stepFeed(state: FeedState, message: PluginMessage, offset: numbe
       if (message.seq !== state.seq) throw refuse(`number ${message.seq}, begun as ${state.seq}`);
       if (message.count !== state.count) throw refuse(`${state.count} entries, ${message.count} announced`);
       return { kind: message.kind, state: { kind: 'live', lastSeq: state.seq }, seq: state.seq };
+    case 'setup-failed':
+      // No change of charon's tables: it has no number.
+      if (state.kind !== 'live') throw refuse('before the end of the snapshot');
+      return { kind: message.kind, state, failure: message };
     default:
       break;
   }

@@ -14,7 +14,14 @@ export async function shakeHands(socket: FeedSocket, server: string): Promise<He
   const greeting = Promise.withResolvers<Hello>();
   let isGreeted = false;
   const answer = (): void => {
-    socket.send(encodeAgentMessage({ kind: 'agent-hello', version: PROTOCOL_VERSION, server }));
+    socket.send(
+      encodeAgentMessage({
+        kind: 'agent-hello',
+        version: PROTOCOL_VERSION,
+        server,
+        wantsFailures: true,
+      }),
+    );
   };
 
   socket.receive(({ bytes, offset }) => {

@@ -57,6 +57,7 @@ export {
   type Ready,
   type Result,
   type SaDirection,
+  type SetupFailed,
   type SnapshotBegin,
   type SnapshotEnd,
   type UpdateSa,

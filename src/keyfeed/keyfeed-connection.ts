@@ -16,6 +16,7 @@ import {
   type Mapping,
   type PolicyUsageEntry,
   type Ready,
+  type SetupFailed,
   type UsageEntry,
   wipeKeys,
 } from './messages.ts';
@@ -42,6 +43,8 @@ export type FeedHandler = {
   readonly onSnapshot: (snapshot: FeedSnapshot) => void;
   /** What happened already; nobody waits. */
   readonly onChange: (change: FeedChange) => void;
+  /** A CHILD_SA could not be set up here; also of before the connection, after its snapshot. */
+  readonly onSetupFailed: (failure: SetupFailed) => void;
   /**
    * A worker of charon waits for the answer. Results may come in any order. An
    * AgentError thrown becomes `try-again` or `refused` by its `retryable`; anything
@@ -201,6 +204,9 @@ export class KeyfeedConnection implements AsyncDisposable {
         case 'change':
           isHandedOver = true;
           handler.onChange(step.change);
+          break;
+        case 'setup-failed':
+          handler.onSetupFailed(step.failure);
           break;
         case 'request':
           isHandedOver = true;

@@ -117,6 +117,8 @@ export type Hello = {
   readonly instance: string;
   readonly server: string;
   readonly deadlineMs: number;
+  /** Since this charon started. */
+  readonly ageMs?: bigint | undefined;
 };
 export type SnapshotBegin = { readonly kind: 'snapshot-begin'; readonly seq: bigint };
 export type SnapshotEnd = { readonly kind: 'snapshot-end'; readonly seq: bigint; readonly count: number };
@@ -158,6 +160,17 @@ export type FlushSas = { readonly kind: 'flush-sas'; readonly seq: bigint };
 export type FlushPolicies = { readonly kind: 'flush-policies'; readonly seq: bigint };
 export type Probe = { readonly kind: 'probe'; readonly seq: bigint };
 
+/** A CHILD_SA could not be set up, and charon does not try again. */
+export type SetupFailed = {
+  readonly kind: 'setup-failed';
+  /** Names of charon's configuration. */
+  readonly ike: string;
+  readonly child: string;
+  /** `refused`: it will not work. `try-again`: for a passing reason. */
+  readonly code: ResultCode;
+  readonly reason: string;
+};
+
 /** Everything the plugin says. */
 export type PluginMessage =
   | Hello
@@ -172,7 +185,8 @@ export type PluginMessage =
   | DelPolicy
   | FlushSas
   | FlushPolicies
-  | Probe;
+  | Probe
+  | SetupFailed;
 
 /** What charon waits for: each has exactly one RESULT. */
 export type FeedRequest = GetSpi | AddSa | UpdateSa | AddPolicy | Probe;
@@ -180,7 +194,13 @@ export type FeedRequest = GetSpi | AddSa | UpdateSa | AddPolicy | Probe;
 /** What has happened already and needs no answer. */
 export type FeedChange = AddSa | DelSa | AddPolicy | DelPolicy | FlushSas | FlushPolicies;
 
-export type AgentHello = { readonly kind: 'agent-hello'; readonly version: number; readonly server: string };
+export type AgentHello = {
+  readonly kind: 'agent-hello';
+  readonly version: number;
+  readonly server: string;
+  /** Whether the plugin is to tell of setups that failed. */
+  readonly wantsFailures?: true | undefined;
+};
 export type Ready = {
   readonly kind: 'ready';
   /** Where charon's routes point to; undefined: no routes. */

@@ -40,6 +40,12 @@ export const text: ValueCodec<string> = {
   encode: (writer, value) => writer.bytes(Buffer.from(value)),
 };
 
+/** charon takes names as they are configured, in any encoding: what is not UTF-8 is no reason to hang up. */
+export const name: ValueCodec<string> = {
+  decode: (reader) => Buffer.from(reader.bytes(reader.remaining)).toString(),
+  encode: (writer, value) => writer.bytes(Buffer.from(value)),
+};
+
 /** A copy of the bytes. */
 export const bytes: ValueCodec<Uint8Array> = {
   decode: (reader) => Uint8Array.from(reader.bytes(reader.remaining)),

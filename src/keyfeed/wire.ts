@@ -21,6 +21,7 @@ export const PLUGIN_MESSAGE = {
   'flush-sas': 11,
   'flush-policies': 12,
   probe: 13,
+  'setup-failed': 14,
 } as const;
 
 /** From the agent to the plugin. */

@@ -160,6 +160,7 @@ export function decodePolicyState(state: ProtoPolicyState): ActualPolicy {
   return {
     policy: decodePolicy(required(state.policy, 'policy')),
     charonInstanceId: state.charonInstanceId.toString('hex'),
+    ageMs: state.ageMs,
     packets: state.packets,
     bytes: state.bytes,
     idleMs: state.idleMs,

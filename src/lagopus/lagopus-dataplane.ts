@@ -32,6 +32,11 @@ import { toAgentError } from './status-error.ts';
 export type LagopusDataplaneOptions = DataplaneTarget & {
   /** Whose entries are ours: one name per charon. */
   readonly ownerId: string;
+  /**
+   * Names this process and no other: while it is connected, the dataplane lets no other agent write.
+   * Without it the writer's role goes to whoever asks last.
+   */
+  readonly agentId?: string;
   /** For calls that answer at once. */
   readonly callDeadlineMs?: number;
   /** For a complete listing. */
@@ -44,6 +49,7 @@ type Chunk = { readonly bootId: Buffer; readonly complete: boolean };
 export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   readonly #client: IpsecServiceClient;
   readonly #ownerId: string;
+  readonly #agentId: string;
   readonly #callDeadlineMs: number;
   readonly #listDeadlineMs: number;
   #stream: ApplyStream | undefined;
@@ -54,6 +60,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   private constructor(client: IpsecServiceClient, options: LagopusDataplaneOptions) {
     this.#client = client;
     this.#ownerId = options.ownerId;
+    this.#agentId = options.agentId ?? '';
     this.#callDeadlineMs = options.callDeadlineMs ?? 2_000;
     this.#listDeadlineMs = options.listDeadlineMs ?? 10_000;
   }
@@ -91,7 +98,12 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
       'AcquireWriter',
       options,
       (callOptions, done) =>
-        this.#client.acquireWriter({ ownerId: this.#ownerId }, new Metadata(), callOptions, done),
+        this.#client.acquireWriter(
+          { ownerId: this.#ownerId, agentId: this.#agentId },
+          new Metadata(),
+          callOptions,
+          done,
+        ),
     );
     this.#epoch = epoch;
     this.#stream = new ApplyStream(this.#client);
@@ -145,6 +157,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
       ownerId: this.#ownerId,
       after: this.#lastEvent.id,
       bootId: this.#lastEvent.bootId,
+      agentId: this.#agentId,
     });
     const onAbort = (): void => call.cancel();
     signal?.addEventListener('abort', onAbort, { once: true });

@@ -7,6 +7,7 @@ const CODES: ReadonlyMap<number, { readonly code: AgentErrorCode; readonly retry
   [status.CANCELLED, { code: 'aborted', retryable: true }],
   [status.ABORTED, { code: 'unavailable', retryable: true }],
   [status.RESOURCE_EXHAUSTED, { code: 'overflow', retryable: true }],
+  [status.ALREADY_EXISTS, { code: 'busy', retryable: true }],
   [status.FAILED_PRECONDITION, { code: 'busy', retryable: false }],
   [status.INVALID_ARGUMENT, { code: 'refused', retryable: false }],
   [status.PERMISSION_DENIED, { code: 'refused', retryable: false }],

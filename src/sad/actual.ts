@@ -52,6 +52,8 @@ export type ActualSa = {
 export type ActualPolicy = {
   readonly policy: SecurityPolicy;
   readonly charonInstanceId: string;
+  /** Since its installation; undefined when the dataplane does not tell. */
+  readonly ageMs: bigint | undefined;
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly idleMs: bigint | undefined;

@@ -67,7 +67,7 @@ export function repairOf(
         ...policies.missing.values(),
         ...[...policies.different.values()].map(({ policy }) => policy),
       ],
-      deletePolicies: [...policies.unexpected.values()],
+      deletePolicies: [...policies.unexpected.values()].map(({ policy }) => policy.id),
     },
     rekey,
   };

@@ -2,7 +2,7 @@ import type { ActualPolicy, ActualSa } from './actual.ts';
 import { policyDifferences } from './policy-equality.ts';
 import { type FingerprintOf, MOVABLE_FIELDS, type SaField, saDifferences } from './sa-equality.ts';
 import { formatSpi, type SaId, type SaKey, type SecurityAssociation, saKey } from './security-association.ts';
-import { type PolicyId, type PolicyKey, policyKey, type SecurityPolicy } from './security-policy.ts';
+import { type PolicyKey, policyKey, type SecurityPolicy } from './security-policy.ts';
 
 /** Desired against actual SAs; every key is in at most one of the sets. */
 export type SaDelta = {
@@ -22,7 +22,7 @@ export type SaDelta = {
 
 export type PolicyDelta = {
   readonly missing: ReadonlyMap<PolicyKey, SecurityPolicy>;
-  readonly unexpected: ReadonlyMap<PolicyKey, PolicyId>;
+  readonly unexpected: ReadonlyMap<PolicyKey, ActualPolicy>;
   readonly different: ReadonlyMap<
     PolicyKey,
     { readonly policy: SecurityPolicy; readonly fields: readonly string[] }
@@ -108,24 +108,22 @@ export type DiffPoliciesOptions = {
 /** Compares in time linear in the number of policies. */
 export function diffPolicies({ desired, actual, ignored }: DiffPoliciesOptions): PolicyDelta {
   const missing = new Map<PolicyKey, SecurityPolicy>();
-  const unexpected = new Map<PolicyKey, PolicyId>();
+  const unexpected = new Map<PolicyKey, ActualPolicy>();
   const different = new Map<PolicyKey, { policy: SecurityPolicy; fields: readonly string[] }>();
 
-  for (const { policy } of actual) {
-    const key = policyKey(policy.id);
-    if (!ignored?.has(key)) unexpected.set(key, policy.id);
+  for (const listed of actual) {
+    const key = policyKey(listed.policy.id);
+    if (!ignored?.has(key)) unexpected.set(key, listed);
   }
-  const listed = new Map<PolicyKey, SecurityPolicy>();
-  for (const { policy } of actual) listed.set(policyKey(policy.id), policy);
   for (const [key, policy] of desired) {
     if (ignored?.has(key)) continue;
-    unexpected.delete(key);
-    const present = listed.get(key);
+    const present = unexpected.get(key);
     if (present === undefined) {
       missing.set(key, policy);
       continue;
     }
-    const fields = policyDifferences(policy, present);
+    unexpected.delete(key);
+    const fields = policyDifferences(policy, present.policy);
     if (fields.length > 0) different.set(key, { policy, fields });
   }
   return { missing, unexpected, different };

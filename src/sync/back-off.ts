@@ -1,8 +1,16 @@
-export type BackOffOptions = { readonly firstMs: number; readonly maxMs: number };
+import type { Jitter } from './jitter.ts';
+
+export type BackOffOptions = {
+  readonly firstMs: number;
+  readonly maxMs: number;
+  /** Shortens each pause by a part of it; none unless told. */
+  readonly jitter?: Jitter;
+};
 
 /** Doubles from `firstMs` to `maxMs`; `attempts` counts failures, from 1. */
-export function backOffMs(attempts: number, { firstMs, maxMs }: BackOffOptions): number {
-  return Math.min(maxMs, firstMs * 2 ** Math.min(attempts - 1, 30));
+export function backOffMs(attempts: number, { firstMs, maxMs, jitter }: BackOffOptions): number {
+  const fullMs = Math.min(maxMs, firstMs * 2 ** Math.min(attempts - 1, 30));
+  return jitter === undefined ? fullMs : Math.ceil(fullMs * jitter());
 }
 
 export type FailedEntry = {

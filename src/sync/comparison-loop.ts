@@ -2,6 +2,7 @@ import { AgentError, type Clock, errorMessage, type Logger } from '../util/index
 import { Alarm } from './alarm.ts';
 import { type BackOffOptions, backOffMs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
+import type { Jitter } from './jitter.ts';
 import { emptyTotals } from './plan-run.ts';
 import type { CallOptions } from './ports.ts';
 import type { CycleSummary } from './status.ts';
@@ -13,6 +14,8 @@ export type ComparisonLoopOptions = {
   readonly backOff: BackOffOptions;
   /** The longest time between two cycles; 0 is unlimited. */
   readonly intervalMs: number;
+  /** Shortens each interval by a part of it. */
+  readonly intervalJitter: Jitter;
   /** Why no cycle can run now; undefined: it can. A wish is kept until then. */
   readonly obstacle: () => string | undefined;
   /**
@@ -112,7 +115,7 @@ export class ComparisonLoop {
   }
 
   async #runOne(signal: AbortSignal): Promise<void> {
-    const { clock, logger, backOff, intervalMs, cycle, onFailure } = this.#options;
+    const { clock, logger, backOff, intervalMs, intervalJitter, cycle, onFailure } = this.#options;
     this.#isWanted = false;
     const auditors = this.#takeAuditors();
     const startMs = clock.now();
@@ -131,7 +134,7 @@ export class ComparisonLoop {
       for (const auditor of auditors) auditor.resolve(summary);
       const isQuiet = Object.values(summary).every((count) => count === 0);
       logger[isQuiet ? 'debug' : 'info']({ ...summary }, 'compared with the dataplane');
-      if (intervalMs > 0) this.wantAt(clock.now() + intervalMs);
+      if (intervalMs > 0) this.wantAt(clock.now() + Math.ceil(intervalMs * intervalJitter()));
     } catch (error) {
       for (const auditor of auditors) auditor.reject(error);
       if (!(error instanceof AgentError) || signal.aborted) throw error;

@@ -1,6 +1,7 @@
 import { type Operation, type SaId, type SaKey, saKey } from '../sad/index.ts';
 import type { FailedEntry } from './back-off.ts';
 import { type Comparison, toSyncDiff } from './comparison.ts';
+import type { Withheld } from './deletions.ts';
 import type { RekeyWant } from './rekey-requests.ts';
 import type { RepairPlan } from './repair.ts';
 import type { SyncDiff } from './status.ts';
@@ -16,11 +17,14 @@ export type DryRun = {
   readonly waiting: readonly (Omit<FailedEntry, 'notBeforeMs'> & { readonly nextTryInMs: number })[];
   /** SAs whose hard lifetime ended in the dataplane: nothing is done about them. */
   readonly expired: readonly SaKey[];
+  /** What charon does not have and stays all the same. */
+  readonly withheld: Pick<Withheld, 'foreign' | 'braked'>;
 };
 
 export type DryRunSources = {
   readonly nowMs: number;
   readonly comparison: Pick<Comparison, 'sas' | 'policies'>;
+  readonly withheld: Withheld;
   readonly repair: RepairPlan;
   readonly failed: readonly FailedEntry[];
   readonly wantOf: (id: SaId) => RekeyWant | undefined;
@@ -28,10 +32,11 @@ export type DryRunSources = {
 };
 
 export function toDryRun(sources: DryRunSources): DryRun {
-  const { nowMs, comparison, repair, failed, wantOf, expired } = sources;
+  const { nowMs, comparison, withheld, repair, failed, wantOf, expired } = sources;
   const inMs = (timeMs: number): number => Math.max(0, Math.round(timeMs - nowMs));
   return {
     diff: toSyncDiff(comparison),
+    withheld,
     operations: repair.operations,
     rekeys: repair.lost.map((id) => {
       const want = wantOf(id);

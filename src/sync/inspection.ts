@@ -2,6 +2,8 @@ import { type SaKey, type Spi, saKey } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import type { BackOffs } from './back-off.ts';
 import { type Comparison, compare, toSyncDiff } from './comparison.ts';
+import type { DeletionGuard } from './deletion-guard.ts';
+import type { Withheld } from './deletions.ts';
 import type { DesiredState } from './desired-state.ts';
 import { type DryRun, toDryRun } from './dry-run.ts';
 import type { LinkState } from './link-state.ts';
@@ -19,12 +21,17 @@ export type InspectionOptions = Pick<SyncEngineOptions, 'dataplane' | 'random' |
   readonly pipeline: Pick<Pipeline, 'startTouchLog' | 'endTouchLog' | 'pending'>;
   readonly backOffs: BackOffs;
   readonly rekeys: RekeyRequests;
+  readonly deletions: Pick<DeletionGuard, 'charon' | 'weigh'>;
   readonly expired: ReadonlySet<SaKey>;
   readonly journal: SaJournal;
   readonly link: () => LinkState;
   readonly obstacle: () => string | undefined;
   /** As a cycle does it. */
-  readonly planRepair: (comparison: Comparison, capabilities: DataplaneCapabilities) => RepairPlan;
+  readonly planRepair: (
+    comparison: Comparison,
+    withheld: Withheld,
+    capabilities: DataplaneCapabilities,
+  ) => RepairPlan;
 };
 
 /** What a person may ask of an engine; it changes nothing. */
@@ -40,12 +47,14 @@ export class Inspection {
   }
 
   async plan(options?: CallOptions): Promise<DryRun> {
-    const { clock, planRepair, backOffs, rekeys, expired } = this.#options;
+    const { clock, planRepair, deletions, backOffs, rekeys, expired } = this.#options;
+    const { charon } = deletions;
     const { comparison, capabilities } = await this.#compare(options);
+    const withheld = deletions.weigh({ comparison, charon });
     return toDryRun({
-      ...{ comparison, expired },
+      ...{ comparison, withheld, expired },
       nowMs: clock.now(),
-      repair: planRepair(comparison, capabilities),
+      repair: planRepair(comparison, withheld, capabilities),
       failed: backOffs.entries,
       wantOf: (id) => rekeys.get(saKey(id)),
     });

@@ -132,11 +132,41 @@ export type ChildSaView = {
   readonly outboundSpi: Spi | undefined;
 };
 
+export type ChildSaListing = {
+  readonly children: readonly ChildSaView[];
+  /** What is not among them does not exist. */
+  readonly isComplete: boolean;
+};
+
+/** A CHILD_SA, and the connection it belongs to, as charon's configuration names them. */
+export type ChildSaName = { readonly ike: string; readonly child: string };
+
+/** An IKE_SA as charon lists it, with regard to one of its CHILD_SAs. */
+export type IkeSaView = {
+  /** It is on its way itself, or one of its CHILD_SAs is; which one charon does not say. */
+  readonly isSettingUp: boolean;
+  /** INSTALLED, REKEYED, ... of each that has the name. */
+  readonly childStates: readonly string[];
+};
+
+export type InitiateOutcome =
+  /** Under way; a listing tells what becomes of it. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** Charon has nothing by these names that it could initiate. */
+  | { readonly kind: 'impossible'; readonly reason: string };
+
 /** charon's ear: commands over VICI. Calls throw AgentError. */
 export type TunnelControl = {
   /** Must not wait for busy IKE_SAs (`noblock`). */
   readonly listChildSas: (options?: CallOptions) => Promise<readonly ChildSaView[]>;
+  /** Waits for busy IKE_SAs, and says whether charon has no more than what is listed. */
+  readonly listAllChildSas: (options?: CallOptions) => Promise<ChildSaListing>;
   readonly rekeyChildSa: (child: ChildSaView, options?: CallOptions) => Promise<void>;
+  /** Those of its connection. Busy ones are left out, as above. */
+  readonly listIkeSas: (name: ChildSaName, options?: CallOptions) => Promise<readonly IkeSaView[]>;
+  /** Does not wait until it is up. */
+  readonly initiateChildSa: (name: ChildSaName, options?: CallOptions) => Promise<InitiateOutcome>;
 };
 
 /** `lengthBytes` unpredictable bytes. */

@@ -1,20 +1,20 @@
 import { type Direction, type IpsecProtocol, type SaId, type SaKey, type Spi, saKey } from '../sad/index.ts';
 import { AgentError, type Clock, type Logger } from '../util/index.ts';
-import { Alarm } from './alarm.ts';
-import { type BackOffOptions, backOffMs } from './back-off.ts';
+import type { BackOffOptions } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { ChildSaView, TunnelControl } from './ports.ts';
+import { RekeySlots, type RekeySlotsOptions } from './rekey-slots.ts';
+import { WantRounds } from './want-rounds.ts';
 
 /** The dataplane lost it, or it has no sequence numbers left. */
 export type RekeyReason = 'lost' | 'sequence-overflow';
 
+type Want = { readonly id: SaId; readonly reason: RekeyReason };
+
 /** A rekey that is wanted, not before a time on the clock. */
-export type RekeyWant = {
-  readonly id: SaId;
-  readonly reason: RekeyReason;
-  readonly attempts: number;
-  readonly notBeforeMs: number;
-};
+export type RekeyWant = Want & { readonly attempts: number; readonly notBeforeMs: number };
+
+type Wanted = readonly [SaKey, Want];
 
 export type RekeyRequestsOptions = {
   readonly tunnels: TunnelControl;
@@ -22,10 +22,11 @@ export type RekeyRequestsOptions = {
   readonly tasks: BackgroundTasks;
   readonly logger: Logger;
   readonly backOff: BackOffOptions;
-  /** Between two rekeys of any CHILD_SAs. */
-  readonly spacingMs: number;
+  /** Between two looks at a CHILD_SA that charon is busy with. */
+  readonly busyBackOff: BackOffOptions;
+  readonly slots: Omit<RekeySlotsOptions, 'clock'>;
   /** A rekey is being asked for, of the CHILD_SA of this SA. */
-  readonly onAsked: (key: SaKey, child: ChildSaView) => void;
+  readonly onAsked?: (key: SaKey, child: ChildSaView) => void;
 };
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
@@ -42,31 +43,37 @@ function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, Ch
   return index;
 }
 
+/** Outbound SAs first: nothing is sent without them, and charon deletes them once the new CHILD_SA is in use. */
+function outboundFirst([, a]: Wanted, [, b]: Wanted): number {
+  return Number(a.id.direction === 'inbound') - Number(b.id.direction === 'inbound');
+}
+
 /**
- * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): one after
- * the other, again with back-off while the SA is still wanted, and only those charon
- * lists as INSTALLED, so never one whose rekey or deletion is under way.
+ * Asks charon to rekey CHILD_SAs of which the dataplane cannot use an SA (invariant 4): a few at a
+ * time, in the order in which they were wanted, again with back-off while the SA is still wanted, and
+ * only those charon lists as INSTALLED, so never one whose rekey or deletion is under way.
  */
 export class RekeyRequests {
   readonly #options: RekeyRequestsOptions;
-  readonly #wants = new Map<SaKey, RekeyWant>();
-  readonly #alarm: Alarm;
-  #isAsking = false;
+  readonly #rounds: WantRounds<SaKey, Want>;
+  readonly #slots: RekeySlots;
   #isFailing = false;
   #asked = 0;
 
   constructor(options: RekeyRequestsOptions) {
     this.#options = options;
-    this.#alarm = new Alarm({ ...options, ring: () => this.#startRound() });
+    this.#rounds = new WantRounds({ ...options, round: (due, signal) => this.#round(due, signal) });
+    this.#slots = new RekeySlots({ clock: options.clock, ...options.slots });
   }
 
   get wanted(): readonly SaKey[] {
-    return [...this.#wants.keys()];
+    return [...this.#rounds.entries.keys()];
   }
 
   /** What is wanted of one SA. */
   get(key: SaKey): RekeyWant | undefined {
-    return this.#wants.get(key);
+    const entry = this.#rounds.entries.get(key);
+    return entry && { ...entry.want, attempts: entry.attempts, notBeforeMs: entry.notBeforeMs };
   }
 
   /** Rekeys asked for so far. */
@@ -76,81 +83,85 @@ export class RekeyRequests {
 
   want(id: SaId, reason: RekeyReason): void {
     const key = saKey(id);
-    if (this.#wants.has(key)) return;
-    const nowMs = this.#options.clock.now();
-    this.#wants.set(key, { id, reason, attempts: 0, notBeforeMs: nowMs });
-    this.#alarm.setNoLaterThan(nowMs);
+    if (this.#rounds.get(key) === undefined) this.#rounds.set(key, { id, reason });
   }
 
   /** The SA is gone or replaced. */
   drop(key: SaKey): void {
-    this.#wants.delete(key);
+    this.#rounds.delete(key);
+    this.#slots.release(key);
   }
 
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
-    for (const [key, { reason }] of this.#wants) {
-      if (reason === 'lost' && !lost.has(key)) this.#wants.delete(key);
+    for (const [key, { want }] of this.#rounds.entries) {
+      if (want.reason === 'lost' && !lost.has(key)) this.drop(key);
     }
     for (const id of ids) this.want(id, 'lost');
   }
 
-  #startRound(): void {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
-    this.#options.tasks.spawn(async (signal) => {
-      try {
-        await this.#round(signal);
-      } finally {
-        this.#isAsking = false;
-      }
-      this.#setAlarm();
-    });
-  }
-
-  #setAlarm(): void {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const { notBeforeMs } of this.#wants.values()) dueMs = Math.min(dueMs, notBeforeMs);
-    if (Number.isFinite(dueMs)) this.#alarm.setNoLaterThan(dueMs);
-  }
-
-  async #round(signal: AbortSignal): Promise<void> {
-    const { tunnels, clock, logger, spacingMs, onAsked } = this.#options;
-    const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
-    const handled = new Set<string>();
+  async #round(due: readonly Wanted[], signal: AbortSignal): Promise<void> {
+    const { tunnels, logger } = this.#options;
     try {
-      const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [key, want] of due) {
-        if (!this.#wants.has(key)) continue;
-        this.#postpone(key, want);
-        const { direction, protocol, spi } = want.id;
-        const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        if (child === undefined || child.state !== 'INSTALLED') continue;
-        onAsked(key, child);
-        if (handled.has(child.childId)) continue;
-        if (handled.size > 0) await clock.sleep(spacingMs, { signal });
-        handled.add(child.childId);
-        this.#asked += 1;
-        logger.info(
-          { sa: key, reason: want.reason, child: child.name, childId: child.childId },
-          'rekeying an unusable SA',
-        );
-        await tunnels.rekeyChildSa(child, { signal });
+      const children = indexChildren(await tunnels.listChildSas({ signal }));
+      for (const [child, wants] of this.#byChild(due.toSorted(outboundFirst), children)) {
+        const keys = wants.map(([key]) => key);
+        await this.#slots.take(keys, { signal });
+        const wanted = wants.find(([key]) => this.#rounds.get(key) !== undefined);
+        // Charon has replaced them meanwhile.
+        if (wanted === undefined) for (const key of keys) this.#slots.release(key);
+        else await this.#ask(child, wanted, keys, signal);
       }
       this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof AgentError) || signal.aborted) throw error;
-      for (const [key, want] of due) this.#postpone(key, want);
+      for (const [key] of due) this.#rounds.tried(key);
       if (!this.#isFailing) logger.warn({ error: error.message }, 'cannot ask charon to rekey, will retry');
       this.#isFailing = true;
     }
   }
 
-  #postpone(key: SaKey, want: RekeyWant): void {
-    if (!this.#wants.has(key)) return;
-    const attempts = want.attempts + 1;
-    const notBeforeMs = this.#options.clock.now() + backOffMs(attempts, this.#options.backOff);
-    this.#wants.set(key, { ...want, attempts, notBeforeMs });
+  /** One rekey replaces both SAs of a CHILD_SA. One that charon is busy with is soon in use again, or gone. */
+  #byChild(
+    due: readonly Wanted[],
+    children: ReadonlyMap<string, ChildSaView>,
+  ): ReadonlyMap<ChildSaView, readonly Wanted[]> {
+    const groups = new Map<ChildSaView, Wanted[]>();
+    for (const wanted of due) {
+      const [key, { id }] = wanted;
+      const child = children.get(childKey(id.direction, id.protocol, id.spi));
+      if (child === undefined || child.state !== 'INSTALLED') {
+        this.#rounds.tried(key, this.#options.busyBackOff);
+        continue;
+      }
+      const group = groups.get(child);
+      if (group === undefined) groups.set(child, [wanted]);
+      else group.push(wanted);
+    }
+    return groups;
+  }
+
+  /** @throws AgentError when charon cannot be asked; that it refuses this one concerns no other. */
+  async #ask(
+    child: ChildSaView,
+    [sa, { reason }]: Wanted,
+    keys: readonly SaKey[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { tunnels, logger, onAsked } = this.#options;
+    for (const key of keys) {
+      this.#rounds.tried(key);
+      onAsked?.(key, child);
+    }
+    this.#asked += 1;
+    logger.info({ sa, reason, child: child.name, childId: child.childId }, 'rekeying an unusable SA');
+    try {
+      await tunnels.rekeyChildSa(child, { signal });
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'refused') throw error;
+      for (const key of keys) this.#slots.release(key);
+      logger.warn({ sa, reason: error.message }, 'charon does not rekey, will retry');
+    }
   }
 }

@@ -8,10 +8,13 @@ import {
   type SaKey,
 } from '../sad/index.ts';
 import type { Comparison } from './comparison.ts';
+import { type Withheld, withoutWithheld } from './deletions.ts';
 import type { LastKnownUsage } from './last-known-usage.ts';
 
 export type RepairOptions = {
   readonly comparison: Pick<Comparison, 'sas' | 'policies'>;
+  /** Entries that stay although charon does not have them. */
+  readonly withheld: Withheld;
   readonly lastKnown: LastKnownUsage;
   readonly takesReplayState: boolean;
   /** SAs that ended where they were, not to be brought back. */
@@ -31,9 +34,10 @@ export type RepairPlan = {
 
 /** From what differs to what to do now. */
 export function planRepair(options: RepairOptions): RepairPlan {
-  const { comparison, lastKnown, takesReplayState, expired, order, isWaiting } = options;
-  const missing = new Map([...comparison.sas.missing].filter(([key]) => !expired.has(key)));
-  const { changes, rekey } = repairOf({ ...comparison.sas, missing }, comparison.policies, (sa) =>
+  const { comparison, withheld, lastKnown, takesReplayState, expired, order, isWaiting } = options;
+  const { sas, policies } = withoutWithheld(comparison, withheld);
+  const missing = new Map([...sas.missing].filter(([key]) => !expired.has(key)));
+  const { changes, rekey } = repairOf({ ...sas, missing }, policies, (sa) =>
     lastKnown.restore(sa, { takesReplayState }),
   );
   const operations = plan(changes, order);

@@ -38,6 +38,13 @@ export type SyncAnswer =
   /** It did not work for a passing reason; nothing of it is left, or what is left is being undone. */
   | { readonly kind: 'try-again'; readonly code: RefusalCode | 'unavailable'; readonly reason: string };
 
+/** Why charon could not set up a CHILD_SA, which it does not try again. */
+export type SetupFailure = {
+  /** Whether it may work another time. */
+  readonly isPassing: boolean;
+  readonly reason: string;
+};
+
 /** Everything one charon has, in the order of installation. */
 export type DesiredSnapshot = {
   readonly sas: readonly SecurityAssociation[];

@@ -1,4 +1,5 @@
 import type { PolicyKey, SaKey } from '../sad/index.ts';
+import type { ChildSaName } from './ports.ts';
 
 /** What one comparison with the dataplane did. */
 export type CycleSummary = {
@@ -34,6 +35,16 @@ export type SyncCounters = CycleSummary & {
   readonly operations: number;
   readonly cycles: number;
   readonly rekeysAsked: number;
+  readonly initiationsAsked: number;
+};
+
+/** A CHILD_SA that is not there for a passing reason. */
+export type WaitingSetup = ChildSaName & {
+  readonly reason: string;
+  /** Initiations so far. */
+  readonly attempts: number;
+  /** In how many milliseconds charon is looked at again, and asked if need be. */
+  readonly nextLookMs: number;
 };
 
 export type SyncStatus = {
@@ -51,8 +62,17 @@ export type SyncStatus = {
   readonly waitingRequests: number;
   /** Failed background work waiting for its next try. */
   readonly repairs: readonly { readonly key: string; readonly attempts: number; readonly reason: string }[];
+  /** What charon does not have, the dataplane has, and stays (invariant 6). */
+  readonly withheld: {
+    /** Another charon that is running installed it. */
+    readonly foreign: readonly string[];
+    /** Too much at once: waiting for VICI's listings to lack it too. */
+    readonly braked: readonly string[];
+  };
   /** SAs the dataplane lost, whose CHILD_SAs charon is asked to rekey. */
   readonly rekeys: readonly SaKey[];
+  /** CHILD_SAs that could not be set up, which charon is asked to initiate again. */
+  readonly setups: readonly WaitingSetup[];
   readonly lastCycle: CycleSummary | undefined;
   /** How long it took, its repair included. */
   readonly lastCycleMs: number;

@@ -4,29 +4,45 @@ import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { type Comparison, compare, type Listings } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
+import { DeletionGuard } from './deletion-guard.ts';
+import type { Withheld } from './deletions.ts';
 import { DesiredState } from './desired-state.ts';
 import type { DryRun } from './dry-run.ts';
+import { InitiateRequests } from './initiate-requests.ts';
 import { Inspection } from './inspection.ts';
+import { type Jitter, jitter } from './jitter.ts';
 import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
-import type { CallOptions, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
+import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
 import { planRepair, type RepairPlan } from './repair.ts';
-import type { DesiredSnapshot, Readiness, SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
+import type {
+  DesiredSnapshot,
+  Readiness,
+  SetupFailure,
+  SyncAnswer,
+  SyncChange,
+  SyncRequest,
+} from './requests.ts';
 import { SaJournal } from './sa-journal.ts';
 import type { SaStory } from './sa-story.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
-  REKEY_BACK_OFF,
-  REKEY_SPACING_MS,
+  BACK_OFF_SPREAD,
+  BRAKE,
+  INITIATION,
+  INTERVAL_SPREAD,
+  REKEYING,
   REPAIR_BACK_OFF,
   type SyncEngineOptions,
+  WITNESS_BACK_OFF,
+  WITNESS_SPACING_MS,
 } from './sync-engine-options.ts';
 import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
@@ -37,14 +53,17 @@ import { tryAgain } from './waiting-requests.ts';
  */
 export class SyncEngine implements AsyncDisposable {
   readonly #options: SyncEngineOptions;
+  readonly #jitter: Jitter;
   readonly #tasks = new BackgroundTasks();
   readonly #desired = new DesiredState();
   readonly #lastKnown = new LastKnownUsage();
-  readonly #backOffs = new BackOffs(REPAIR_BACK_OFF);
+  readonly #backOffs: BackOffs;
+  readonly #deletions: DeletionGuard;
   readonly #journal: SaJournal;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
+  readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
   readonly #inspection: Inspection;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
@@ -59,22 +78,38 @@ export class SyncEngine implements AsyncDisposable {
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
-    const { clock, logger, tunnels, dataplane } = options;
+    const { clock, logger, tunnels, dataplane, random } = options;
     const tasks = this.#tasks;
+    this.#jitter = jitter(random, BACK_OFF_SPREAD);
+    const repairBackOff = { ...REPAIR_BACK_OFF, jitter: this.#jitter };
+    this.#backOffs = new BackOffs(repairBackOff);
+    this.#deletions = new DeletionGuard({
+      ...{ tunnels, clock, tasks, logger },
+      brake: options.brake ?? BRAKE,
+      backOff: { ...WITNESS_BACK_OFF, jitter: this.#jitter },
+      spacingMs: WITNESS_SPACING_MS,
+      onReleased: () => this.#comparisons.want(),
+    });
     this.#journal = new SaJournal({ clock });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
-      backOff: REPAIR_BACK_OFF,
+      backOff: repairBackOff,
       intervalMs: options.auditIntervalMs ?? 30_000,
+      intervalJitter: jitter(random, INTERVAL_SPREAD),
       obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
       cycle: (signal) => this.#cycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
     });
     this.#rekeys = new RekeyRequests({
       ...{ tunnels, clock, tasks, logger },
-      backOff: REKEY_BACK_OFF,
-      spacingMs: REKEY_SPACING_MS,
+      // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once.
+      ...REKEYING,
       onAsked: (key, child) => this.#journal.note(key, 'rekey-asked', `${child.name}{${child.childId}}`),
+    });
+    this.#initiations = new InitiateRequests({
+      ...{ tunnels, clock, tasks, logger, jitter: this.#jitter },
+      ...INITIATION,
+      isEnabled: () => this.#readiness.kind === 'ready',
     });
     this.#pipeline = new Pipeline({
       ...{ dataplane, clock, tasks, logger },
@@ -99,7 +134,8 @@ export class SyncEngine implements AsyncDisposable {
       ...{ rekeys: this.#rekeys, expired: this.#expired },
       link: () => this.#link,
       obstacle: () => this.#obstacle(),
-      planRepair: (comparison, capabilities) => this.#planRepair(comparison, capabilities),
+      deletions: this.#deletions,
+      planRepair: (...plan) => this.#planRepair(...plan),
     });
     this.#spis = new SpiStock({
       clock,
@@ -123,11 +159,17 @@ export class SyncEngine implements AsyncDisposable {
     );
   }
 
-  /** Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys. */
-  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string): void {
+  /**
+   * Takes a complete snapshot. Requests of before are void; the engine owns the snapshot's keys.
+   *
+   * @param charonStartedMs on the clock's scale; undefined when charon does not tell
+   */
+  replaceDesired(snapshot: DesiredSnapshot, charonInstanceId: string, charonStartedMs?: number): void {
+    if (charonInstanceId !== this.#charonInstanceId) this.#initiations.clear();
     this.#charonInstanceId = charonInstanceId;
     this.#snapshots += 1;
     this.#pipeline.startGeneration('charon sent a new snapshot');
+    this.#deletions.onSnapshot(charonInstanceId, charonStartedMs);
     this.#desired.replace(snapshot);
     noteSnapshot(this.#journal, this.#desired.sas);
     this.#lastKnown.keepOnly(this.#desired.sas);
@@ -146,6 +188,7 @@ export class SyncEngine implements AsyncDisposable {
    * request has not been sent.
    */
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
+    this.#deletions.onRequest(request);
     if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
     if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
       return this.#pipeline.submit(request, signal);
@@ -156,7 +199,14 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Follows what charon has done, in order with requests. */
   change(change: SyncChange): void {
+    this.#deletions.onChange(change, this.#desired.sas.keys());
     this.#pipeline.push(change);
+  }
+
+  /** A CHILD_SA is not there that charon wanted: when that may pass, charon is asked to initiate it again. */
+  setupFailed(name: ChildSaName, { isPassing, reason }: SetupFailure): void {
+    if (isPassing) this.#initiations.want(name, reason);
+    else this.#initiations.refuse(name, reason);
   }
 
   /** The dataplane answers, for the first time or again. */
@@ -228,13 +278,16 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   status(): SyncStatus {
+    const { foreign, braked } = this.#deletions.withheld;
     const repairs = this.#backOffs.entries.map(({ key, attempts, reason }) => ({ key, attempts, reason }));
     const rekeys = this.#rekeys.wanted;
     return {
       link: this.#link.kind,
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
       isInSync:
-        this.#isCompared && repairs.length === 0 && rekeys.length === 0 && this.#pipeline.unknownCount === 0,
+        this.#isCompared &&
+        repairs.length + rekeys.length + foreign.size + braked.size === 0 &&
+        this.#pipeline.unknownCount === 0,
       bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
       charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
       desiredSas: this.#desired.sas.size,
@@ -243,6 +296,8 @@ export class SyncEngine implements AsyncDisposable {
       waitingRequests: this.#pipeline.waitingCount,
       repairs,
       rekeys,
+      withheld: { foreign: [...foreign], braked: [...braked] },
+      setups: this.#initiations.waiting,
       lastCycle: this.#comparisons.last,
       lastCycleMs: this.#comparisons.lastDurationMs,
       nextCycleInMs: this.#comparisons.nextMs - this.#options.clock.now(),
@@ -251,6 +306,7 @@ export class SyncEngine implements AsyncDisposable {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
         rekeysAsked: this.#rekeys.asked,
+        initiationsAsked: this.#initiations.asked,
       },
     };
   }
@@ -291,7 +347,7 @@ export class SyncEngine implements AsyncDisposable {
         this.#acquireFailure = error.message;
         this.#pipeline.failAwaited(error.message);
         this.#publishReadiness();
-        await clock.sleep(backOffMs(attempts, ACQUIRE_BACK_OFF), { signal });
+        await clock.sleep(backOffMs(attempts, { ...ACQUIRE_BACK_OFF, jitter: this.#jitter }), { signal });
       }
     }
   }
@@ -335,6 +391,8 @@ export class SyncEngine implements AsyncDisposable {
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
     const { bootId } = link.capabilities;
+    // Aged before the listings are asked for: what is older than this charon must not look younger.
+    const { charon } = this.#deletions;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     const touched = this.#pipeline.startTouchLog();
     try {
@@ -352,8 +410,9 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
+      const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
       noteComparison(this.#journal, comparison, this.#desired.sas);
-      const repair = this.#planRepair(comparison, link.capabilities);
+      const repair = this.#planRepair(comparison, withheld, link.capabilities);
       this.#backOffs.keepOnly(repair.keys);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
@@ -366,10 +425,13 @@ export class SyncEngine implements AsyncDisposable {
     }
   }
 
-  #planRepair(comparison: Comparison, capabilities: DataplaneCapabilities): RepairPlan {
-    const { bootId, takesReplayState } = capabilities;
+  #planRepair(
+    comparison: Comparison,
+    withheld: Withheld,
+    { bootId, takesReplayState }: DataplaneCapabilities,
+  ): RepairPlan {
     return planRepair({
-      ...{ comparison, takesReplayState },
+      ...{ comparison, withheld, takesReplayState },
       lastKnown: this.#lastKnown,
       expired: this.#expired,
       order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
@@ -410,5 +472,6 @@ export class SyncEngine implements AsyncDisposable {
     this.#readiness = readiness;
     this.#options.logger.info({ readiness }, 'readiness changed');
     this.#options.onReadiness?.(readiness);
+    if (readiness.kind === 'ready') this.#initiations.wake();
   }
 }

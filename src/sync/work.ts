@@ -11,7 +11,7 @@ import {
 } from '../sad/index.ts';
 import { assertNever } from '../util/index.ts';
 import type { DesiredState } from './desired-state.ts';
-import type { OperationResult } from './ports.ts';
+import type { OperationResult, RefusalCode } from './ports.ts';
 import type { SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 
 /** What a request comes down to: an operation, or an answer without one. */
@@ -122,9 +122,9 @@ function prepareDeletePolicy(
     : operationFor({ kind: 'delete-policy', id: user.id });
 }
 
-/** Whether trying the same again may help. */
-function isPassing(code: string): boolean {
-  return code === 'temporary' || code === 'capacity' || code === 'internal';
+/** Whether it may work when charon tries again, with other SPIs. */
+function isPassing(code: RefusalCode): boolean {
+  return code === 'temporary' || code === 'capacity' || code === 'internal' || code === 'spi-collision';
 }
 
 /** Whether an operation left the dataplane as it was asked to. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CharonAudit, type CharonListing } from '../../src/agent/charon-audit.ts';
+import { CharonAudit } from '../../src/agent/charon-audit.ts';
 import { type SaId, toSpi } from '../../src/sad/index.ts';
-import type { ChildSaView } from '../../src/sync/index.ts';
+import type { ChildSaListing, ChildSaView } from '../../src/sync/index.ts';
 import { type Logger, silentLogger } from '../../src/util/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -16,7 +16,7 @@ function child(change: Partial<ChildSaView> = {}): ChildSaView {
   };
 }
 
-function listing(children: readonly ChildSaView[], isComplete = true): CharonListing {
+function listing(children: readonly ChildSaView[], isComplete = true): ChildSaListing {
   return { children, isComplete };
 }
 

@@ -29,8 +29,10 @@ test('takes the deletion of an SA that could not be expressed for what it is: no
       replaceDesired: () => assert.fail('no snapshot'),
       handle: () => assert.fail('no request'),
       change: (change) => changes.push(change),
+      setupFailed: () => assert.fail('no failure'),
     },
     charonInstanceId: '00'.repeat(16),
+    charonStartedMs: undefined,
     probe: () => Promise.resolve(),
     onSnapshot: () => assert.fail('no snapshot'),
     logger: silentLogger,
@@ -39,4 +41,29 @@ test('takes the deletion of an SA that could not be expressed for what it is: no
   assert.deepEqual(changes, []);
   handler.onChange({ kind: 'del-sa', seq: 2n, id: outboundId(0xc0000001) });
   assert.equal(changes.length, 1);
+});
+
+test('passes on which setups failed, and whether for good', () => {
+  const failures: unknown[] = [];
+  const handler = createFeedHandler({
+    engine: {
+      replaceDesired: () => assert.fail('no snapshot'),
+      handle: () => assert.fail('no request'),
+      change: () => assert.fail('no change'),
+      setupFailed: (name, failure) => failures.push([name, failure]),
+    },
+    charonInstanceId: '00'.repeat(16),
+    charonStartedMs: undefined,
+    probe: () => Promise.resolve(),
+    onSnapshot: () => assert.fail('no snapshot'),
+    logger: silentLogger,
+  });
+  const names = { ike: 'gw', child: 'net' };
+  for (const code of ['try-again', 'refused'] as const) {
+    handler.onSetupFailed({ kind: 'setup-failed', ...names, code, reason: 'why' });
+  }
+  assert.deepEqual(failures, [
+    [names, { isPassing: true, reason: 'why' }],
+    [names, { isPassing: false, reason: 'why' }],
+  ]);
 });

@@ -27,6 +27,7 @@ test('the tap passes the feed on and times what the agent answers', async () => 
   const serving = agent.serve({
     onSnapshot: () => agent.ready(READY),
     onChange: () => undefined,
+    onSetupFailed: () => undefined,
     onRequest: () => afterMs(20, answers.shift() ?? { kind: 'ok', spi: 1 }),
   });
   await plugin.ready();

@@ -99,7 +99,7 @@ static void parse(chunk_t bytes)
  */
 static void add_random(writer_t *w, feed_tag_t tag)
 {
-	static const uint16_t lengths[] = { 1, 2, 4, 8, 7, 19, 14, 38, 35, 47 };
+	static const uint16_t lengths[] = { 0, 1, 2, 4, 8, 7, 19, 14, 38, 35, 47 };
 	u_char value[64];
 	size_t i, len = lengths[random() % countof(lengths)];
 
@@ -131,7 +131,7 @@ static chunk_t create_frame()
 	}
 	while (count--)
 	{
-		add_random(&w, random() % 4 ? 50 + random() % 5 : random() % 70);
+		add_random(&w, random() % 4 ? 50 + random() % 8 : random() % 70);
 	}
 	return writer_finish(&w);
 }

@@ -21,12 +21,12 @@ import {
   Traffic,
 } from '../support/index.ts';
 
-/** What a dataplane may answer, at each step of an installation. */
+/** What a dataplane may answer, at each step of an installation. For good: what may pass is tried again. */
 const CODES: Readonly<Record<InstallStep, string>> = {
   'inbound SA': 'unsupported_algorithm',
-  'outbound SA': 'capacity',
+  'outbound SA': 'unsupported_mode',
   'inbound policy': 'invalid',
-  'outbound policy': 'internal',
+  'outbound policy': 'unsupported_feature',
 };
 
 const STEPS: readonly InstallStep[] = ['inbound SA', 'outbound SA', 'inbound policy', 'outbound policy'];
@@ -131,7 +131,7 @@ async function assertFailedSwitchIsRepaired(pair: GatewayPair, role: Role): Prom
 async function assertFailedSwitchLeavesNothing(pair: GatewayPair, role: Role): Promise<void> {
   const starter = pair[STARTERS[role]];
   const ikeSa = await theIkeSa(pair);
-  await pair.drills.refuse('outbound policy', { code: 'internal', message: `never as ${role}` });
+  await pair.drills.refuse('outbound policy', { code: 'invalid', message: `never as ${role}` });
   await logsDuring(pair.ours, /keeping IKE_SA/, () => starter.swanctl.rekey({ child: CHILD_NAME }));
   await assertSettled(pair, 0);
   assert.equal(await theIkeSa(pair), ikeSa);

@@ -59,6 +59,24 @@ test('tells entries, requests and changes apart', () => {
   );
 });
 
+const failed: PluginMessage = {
+  kind: 'setup-failed',
+  ike: 'gw',
+  child: 'net',
+  code: 'try-again',
+  reason: 'full',
+};
+
+test('a failed setup has no number, and leaves those of changes alone', () => {
+  assert.deepEqual(run(begin(5n), end(5n, 0), failed, sa(6n, true), failed), [
+    'snapshot-begin',
+    'snapshot-end',
+    'setup-failed',
+    'request',
+    'setup-failed',
+  ]);
+});
+
 test('accepts an empty snapshot of a charon that has done nothing yet', () => {
   assert.deepEqual(run(begin(0n), end(0n, 0), sa(1n, true)), ['snapshot-begin', 'snapshot-end', 'request']);
 });
@@ -80,6 +98,8 @@ test('refuses what may not come there', () => {
       [begin(5n), end(5n, 0), { kind: 'flush-sas', seq: 7n }, { kind: 'flush-sas', seq: 6n }],
       /number 6 after 7/,
     ],
+    [[failed], /before the end of the snapshot/],
+    [[begin(5n), failed], /before the end of the snapshot/],
     [[{ kind: 'error', code: 'internal', reason: '' }], /not expected/],
   ];
   for (const [messages, problem] of cases) assert.throws(() => run(...messages), problem);

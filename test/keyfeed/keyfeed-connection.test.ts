@@ -10,6 +10,7 @@ import {
   type FeedSnapshot,
   KeyfeedConnection,
   type RequestResult,
+  type SetupFailed,
 } from '../../src/keyfeed/index.ts';
 import { AgentError, type AgentErrorCode, InvariantError, SecretBytes } from '../../src/util/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -24,10 +25,12 @@ class RecordingHandler implements FeedHandler {
   readonly snapshots: FeedSnapshot[] = [];
   readonly changes: FeedChange[] = [];
   readonly requests: FeedRequest[] = [];
+  readonly failures: SetupFailed[] = [];
   answer: (request: FeedRequest) => RequestResult | Promise<RequestResult> = () => ({ kind: 'ok' });
 
   readonly onSnapshot = (snapshot: FeedSnapshot): void => void this.snapshots.push(snapshot);
   readonly onChange = (change: FeedChange): void => void this.changes.push(change);
+  readonly onSetupFailed = (failure: SetupFailed): void => void this.failures.push(failure);
   readonly onRequest = (request: FeedRequest): RequestResult | Promise<RequestResult> => {
     this.requests.push(request);
     return this.answer(request);
@@ -108,6 +111,26 @@ test('hands over the snapshot whole and in order, then changes and requests', as
   await connection[Symbol.asyncDispose]();
   await connection[Symbol.asyncDispose]();
   assert.equal(await ended, undefined);
+});
+
+test('tells of setups that failed, between changes, without a number', async () => {
+  await using dir = new TempDir();
+  await using plugin = await FakePlugin.listen(dir.file('feed'));
+  const handler = new RecordingHandler();
+  const { connection } = await connect(plugin, dir.file('feed'), handler);
+  await using _ = connection;
+  const failure = {
+    kind: 'setup-failed',
+    ike: 'gw',
+    child: 'net',
+    code: 'try-again',
+    reason: 'capacity: full',
+  } as const;
+  plugin.change({ kind: 'flush-sas' });
+  plugin.send(failure);
+  plugin.change({ kind: 'flush-policies' });
+  await eventually('all three', () => handler.changes.length === 2);
+  assert.deepEqual(handler.failures, [failure]);
 });
 
 test('answers in the order of the handler, not of the requests', async () => {
@@ -234,7 +257,7 @@ test('tells a plugin of another version its own, and gives up', async () => {
     isAgentError('unsupported', false, /version 2 .* version 1/),
   );
   await eventually('the version', () => plugin.received.length > 0);
-  assert.deepEqual(plugin.received, [{ kind: 'agent-hello', version: 1, server }]);
+  assert.deepEqual(plugin.received, [{ kind: 'agent-hello', version: 1, server, wantsFailures: true }]);
 });
 
 test('says who is missing when nobody listens', async () => {

@@ -55,6 +55,11 @@ const golden = {
     000a 0001 32
     000c 0007 04 01f4 c6120001
     000d 0013 06 1194 20010db8000000000000000000000001`,
+  setupFailed: `0000001f 0e
+    0038 0002 6777
+    0039 0003 6ec3a9
+    0008 0002 0002
+    0009 0007 6e6f20726f6f6d`,
   result: `0000001b 43
     0005 0008 0000000000000102
     0008 0002 0000
@@ -68,6 +73,7 @@ test('speaks the bytes of a HELLO written by hand', () => {
     instance: '00112233445566778899aabbccddeeff',
     server: 'charon',
     deadlineMs: 1000,
+    ageMs: undefined,
   };
   assert.deepEqual(decodePluginMessage(body(hex(golden.hello))), hello);
   assert.deepEqual(encodePluginMessage(hello), hex(golden.hello));
@@ -83,6 +89,30 @@ test('speaks the bytes of a GET_SPI written by hand, with an IPv6 address as in 
   };
   assert.deepEqual(decodePluginMessage(body(hex(golden.getSpi))), getSpi);
   assert.deepEqual(encodePluginMessage(getSpi), hex(golden.getSpi));
+});
+
+test('speaks the bytes of a SETUP_FAILED written by hand, with a name as it is configured', () => {
+  const failed: PluginMessage = {
+    kind: 'setup-failed',
+    ike: 'gw',
+    child: 'né',
+    code: 'try-again',
+    reason: 'no room',
+  };
+  assert.deepEqual(decodePluginMessage(body(hex(golden.setupFailed))), failed);
+  assert.deepEqual(encodePluginMessage(failed), hex(golden.setupFailed));
+  // Latin-1, as charon takes it: the name is of no use, but no reason to hang up.
+  const bytes = Buffer.from(body(hex(golden.setupFailed)));
+  bytes.write('\u00e9\u00e9', bytes.indexOf('né') + 1, 'latin1');
+  const latin = decodePluginMessage(bytes);
+  assert.equal(latin.kind === 'setup-failed' && latin.child, 'n\ufffd\ufffd');
+});
+
+test('asks for failed setups by an attribute that an older plugin skips', () => {
+  const greeting: AgentMessage = { kind: 'agent-hello', version: 1, server: 'x', wantsFailures: true };
+  const frame = '0000 0010 40 0001 0002 0001 0003 0001 78 0037 0000';
+  assert.deepEqual(encodeAgentMessage(greeting), hex(frame));
+  assert.deepEqual(decodeAgentMessage(body(hex(frame))), greeting);
 });
 
 test('speaks the bytes of a RESULT written by hand', () => {

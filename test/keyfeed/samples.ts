@@ -199,6 +199,7 @@ export const pluginMessages: fc.Arbitrary<PluginMessage> = fc.oneof(
       .map((bytes) => Buffer.from(bytes).toString('hex')),
     server: words,
     deadlineMs: u32,
+    ageMs: optional(u64),
   }),
   record({ kind: kind('snapshot-begin'), seq: u64 }),
   record({ kind: kind('snapshot-end'), seq: u64, count: u32 }),
@@ -221,11 +222,17 @@ export const pluginMessages: fc.Arbitrary<PluginMessage> = fc.oneof(
   record({ kind: kind('flush-sas'), seq: u64 }),
   record({ kind: kind('flush-policies'), seq: u64 }),
   record({ kind: kind('probe'), seq: u64 }),
+  record({ kind: kind('setup-failed'), ike: words, child: words, code, reason: words }),
 );
 
 /** Any message of the agent. */
 export const agentMessages: fc.Arbitrary<AgentMessage> = fc.oneof(
-  record({ kind: kind('agent-hello'), version: u16, server: words }),
+  record({
+    kind: kind('agent-hello'),
+    version: u16,
+    server: words,
+    wantsFailures: optional(fc.constant(true)),
+  }),
   record({ kind: kind('ready'), routeInterface: optional(words), ackLatencyUs: u32 }),
   record({ kind: kind('not-ready'), reason: words }),
   record({ kind: kind('result'), seq: u64, code, reason: optional(words), spi: optional(u32) }),

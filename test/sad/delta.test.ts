@@ -63,6 +63,7 @@ class Table {
       packets: 0n,
       bytes: 0n,
       idleMs: undefined,
+      ageMs: undefined,
     }));
   }
 

@@ -113,7 +113,9 @@ export class FakeDataplane implements AsyncDisposable {
   #eventId = 0n;
   #nextSpi = 0xc0000001;
   readonly #failures: { readonly kind: OperationKind; readonly failure: Failure }[] = [];
-  readonly #watchers = new Set<ServerWritableStream<unknown, WatchEventsResponse>>();
+  /** Open event streams, each with the agent it belongs to. */
+  readonly #watchers = new Map<ServerWritableStream<unknown, WatchEventsResponse>, string>();
+  readonly #holders = new Map<string, string>();
   #hanging: { request: ApplyRequest; operations: Operation[] }[] = [];
 
   constructor(path: string) {
@@ -153,8 +155,15 @@ export class FakeDataplane implements AsyncDisposable {
       },
       acquireWriter: (call, done) => {
         this.acquisitions += 1;
-        const epoch = (this.#epochs.get(call.request.ownerId) ?? 0n) + 1n;
-        this.#epochs.set(call.request.ownerId, epoch);
+        const { ownerId, agentId } = call.request;
+        const holder = this.#holders.get(ownerId);
+        if (holder !== undefined && holder !== agentId && [...this.#watchers.values()].includes(holder)) {
+          done({ code: status.ALREADY_EXISTS, details: `agent ${holder} writes and is connected` });
+          return;
+        }
+        this.#holders.set(ownerId, agentId);
+        const epoch = (this.#epochs.get(ownerId) ?? 0n) + 1n;
+        this.#epochs.set(ownerId, epoch);
         done(null, { epoch });
       },
       apply: (call, done) => {
@@ -167,7 +176,7 @@ export class FakeDataplane implements AsyncDisposable {
       listSas: (call) => this.#listSas(call),
       listPolicies: (call) => this.#listPolicies(call),
       watchEvents: (call) => {
-        this.#watchers.add(call);
+        this.#watchers.set(call, call.request.agentId);
         this.resumedAfter.push(call.request.after);
         call.on('close', () => this.#watchers.delete(call));
         call.on('cancelled', () => this.#watchers.delete(call));
@@ -197,6 +206,7 @@ export class FakeDataplane implements AsyncDisposable {
     this.#sas.clear();
     this.#policies.clear();
     this.#epochs.clear();
+    this.#holders.clear();
     this.#eventId = 0n;
     await this.start();
   }
@@ -246,6 +256,11 @@ export class FakeDataplane implements AsyncDisposable {
     for (const held of this.#sas.values()) if (held.sa.id?.spi === spi) held.highest = highestSequence;
   }
 
+  /** So long ago every SA was installed. */
+  setAges(ageMs: number): void {
+    for (const held of this.#sas.values()) held.addedMs = performance.now() - ageMs;
+  }
+
   /** Another agent becomes this owner's writer. */
   fence(ownerId: string): void {
     this.#epochs.set(ownerId, (this.#epochs.get(ownerId) ?? 0n) + 1n);
@@ -254,7 +269,7 @@ export class FakeDataplane implements AsyncDisposable {
   emit(event: Partial<WatchEventsResponse>): void {
     this.#eventId += 1n;
     const message = { ...WatchEventsResponse.create(), ...event, id: this.#eventId, bootId: this.#bootId };
-    for (const watcher of this.#watchers) watcher.write(message);
+    for (const watcher of this.#watchers.keys()) watcher.write(message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -344,8 +359,10 @@ export class FakeDataplane implements AsyncDisposable {
       }
       const highest = sa.replayState?.highestSequence ?? 0n;
       const counters = SaCounters.create();
-      const addedMs = performance.now();
-      this.#sas.set(key, present ?? { sa, ownerId, charonInstanceId, counters, highest, addedMs });
+      this.#sas.set(
+        key,
+        present ?? { sa, ownerId, charonInstanceId, counters, highest, addedMs: performance.now() },
+      );
       return ok(present !== undefined);
     }
     if (operation.updateSa !== undefined) {

@@ -47,6 +47,7 @@ export {
   startKernelPeer,
   startLibipsecPeer,
 } from './peer.ts';
+export { countInMemory, findProcess, residentKib } from './process-memory.ts';
 export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';

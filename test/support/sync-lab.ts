@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { LagopusDataplane, superviseDataplane } from '../../src/lagopus/index.ts';
 import type { SecurityAssociation } from '../../src/sad/index.ts';
 import {
@@ -58,12 +58,16 @@ export class TestAgent implements AsyncDisposable {
     options: Partial<SyncEngineOptions> = {},
     ownerId: string = OWNER,
   ): Promise<TestAgent> {
-    return new TestAgent(await LagopusDataplane.open({ target, ownerId }), options);
+    return new TestAgent(await LagopusDataplane.open({ target, ownerId, agentId: randomUUID() }), options);
   }
 
   /** Gives a snapshot and waits until requests can be answered. */
-  async ready(snapshot: DesiredSnapshot = EMPTY, instance = INSTANCE): Promise<void> {
-    this.engine.replaceDesired(snapshot, instance);
+  async ready(
+    snapshot: DesiredSnapshot = EMPTY,
+    instance = INSTANCE,
+    charonStartedMs?: number,
+  ): Promise<void> {
+    this.engine.replaceDesired(snapshot, instance, charonStartedMs);
     await this.untilReady();
   }
 

@@ -21,8 +21,11 @@ function kinds({ journal }: SaStory): readonly string[] {
   return journal.map(({ kind }) => kind);
 }
 
+/** Pauses have their full length. */
+const WITHOUT_JITTER = { random: (lengthBytes: number) => new Uint8Array(lengthBytes) };
+
 async function started(lab: SyncLab): Promise<TestAgent> {
-  const agent = await lab.agent();
+  const agent = await lab.agent(WITHOUT_JITTER);
   await agent.ready();
   return agent;
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import {
+  type AgentHello,
   type AgentMessage,
   decodePluginMessage,
   encodeAgentMessage,
@@ -78,16 +79,24 @@ export class FakeAgent implements AsyncDisposable {
   }
 
   /** Connects and takes the snapshot. */
-  static async sync(path: string, answers: Answers = () => OK): Promise<FakeAgent> {
+  static async sync(
+    path: string,
+    answers: Answers = () => OK,
+    hello: Partial<AgentHello> = {},
+  ): Promise<FakeAgent> {
     const agent = await FakeAgent.dial(path, answers);
-    agent.send({ kind: 'agent-hello', version: PROTOCOL_VERSION, server: 'fake-agent' });
+    agent.send({ kind: 'agent-hello', version: PROTOCOL_VERSION, server: 'fake-agent', ...hello });
     await agent.message('snapshot-end');
     return agent;
   }
 
   /** Connects, takes the snapshot and is ready. */
-  static async start(path: string, answers: Answers = () => OK): Promise<FakeAgent> {
-    const agent = await FakeAgent.sync(path, answers);
+  static async start(
+    path: string,
+    answers: Answers = () => OK,
+    hello: Partial<AgentHello> = {},
+  ): Promise<FakeAgent> {
+    const agent = await FakeAgent.sync(path, answers, hello);
     agent.ready();
     return agent;
   }

@@ -3,8 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { PluginMessage } from '../../../src/keyfeed/index.ts';
-import { CHILD_NAME, eventually } from '../../support/index.ts';
-import { countInMemory, findProcess } from './process-memory.ts';
+import { CHILD_NAME, countInMemory, eventually, findProcess } from '../../support/index.ts';
 import { logged, Rig } from './rig.ts';
 
 function keysOf(message: PluginMessage): Buffer[] {

@@ -278,6 +278,11 @@ export interface GetCapabilitiesResponse {
 
 export interface AcquireWriterRequest {
   ownerId: string;
+  /**
+   * Names one running agent. While a WatchEvents stream of the role's holder is open, no agent of another
+   * name gets the role; empty takes it without asking.
+   */
+  agentId: string;
 }
 
 export interface AcquireWriterResponse {
@@ -418,6 +423,8 @@ export interface WatchEventsRequest {
   /** Resume after this event of boot_id; 0 starts with what happens next. */
   after: bigint;
   bootId: Buffer;
+  /** An agent's sign of life, see AcquireWriterRequest; empty for those who only watch. */
+  agentId: string;
 }
 
 /** A lifetime ended. After a hard expiry the SA is gone. */
@@ -1198,13 +1205,16 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
 };
 
 function createBaseAcquireWriterRequest(): AcquireWriterRequest {
-  return { ownerId: "" };
+  return { ownerId: "", agentId: "" };
 }
 
 export const AcquireWriterRequest: MessageFns<AcquireWriterRequest> = {
   encode(message: AcquireWriterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.ownerId !== "") {
       writer.uint32(10).string(message.ownerId);
+    }
+    if (message.agentId !== "") {
+      writer.uint32(18).string(message.agentId);
     }
     return writer;
   },
@@ -1230,6 +1240,14 @@ export const AcquireWriterRequest: MessageFns<AcquireWriterRequest> = {
             message.ownerId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1249,6 +1267,11 @@ export const AcquireWriterRequest: MessageFns<AcquireWriterRequest> = {
         : isSet(object.owner_id)
         ? globalThis.String(object.owner_id)
         : "",
+      agentId: isSet(object.agentId)
+        ? globalThis.String(object.agentId)
+        : isSet(object.agent_id)
+        ? globalThis.String(object.agent_id)
+        : "",
     };
   },
 
@@ -1256,6 +1279,9 @@ export const AcquireWriterRequest: MessageFns<AcquireWriterRequest> = {
     const obj: any = {};
     if (message.ownerId !== "") {
       obj.ownerId = message.ownerId;
+    }
+    if (message.agentId !== "") {
+      obj.agentId = message.agentId;
     }
     return obj;
   },
@@ -1266,6 +1292,7 @@ export const AcquireWriterRequest: MessageFns<AcquireWriterRequest> = {
   fromPartial<I extends Exact<DeepPartial<AcquireWriterRequest>, I>>(object: I): AcquireWriterRequest {
     const message = createBaseAcquireWriterRequest();
     message.ownerId = object.ownerId ?? "";
+    message.agentId = object.agentId ?? "";
     return message;
   },
 };
@@ -3172,7 +3199,7 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
 };
 
 function createBaseWatchEventsRequest(): WatchEventsRequest {
-  return { ownerId: "", after: 0n, bootId: Buffer.alloc(0) };
+  return { ownerId: "", after: 0n, bootId: Buffer.alloc(0), agentId: "" };
 }
 
 export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
@@ -3188,6 +3215,9 @@ export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
     }
     if (message.bootId.length !== 0) {
       writer.uint32(26).bytes(message.bootId);
+    }
+    if (message.agentId !== "") {
+      writer.uint32(34).string(message.agentId);
     }
     return writer;
   },
@@ -3229,6 +3259,14 @@ export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
             message.bootId = Buffer.from(reader.bytes());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3254,6 +3292,11 @@ export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
         : isSet(object.boot_id)
         ? Buffer.from(bytesFromBase64(object.boot_id))
         : Buffer.alloc(0),
+      agentId: isSet(object.agentId)
+        ? globalThis.String(object.agentId)
+        : isSet(object.agent_id)
+        ? globalThis.String(object.agent_id)
+        : "",
     };
   },
 
@@ -3268,6 +3311,9 @@ export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
     if (message.bootId.length !== 0) {
       obj.bootId = base64FromBytes(message.bootId);
     }
+    if (message.agentId !== "") {
+      obj.agentId = message.agentId;
+    }
     return obj;
   },
 
@@ -3279,6 +3325,7 @@ export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
     message.ownerId = object.ownerId ?? "";
     message.after = (object.after !== undefined && object.after !== null) ? BigInt(object.after) : 0n;
     message.bootId = object.bootId ?? Buffer.alloc(0);
+    message.agentId = object.agentId ?? "";
     return message;
   },
 };
@@ -4079,7 +4126,10 @@ export const IpsecServiceService = {
       Buffer.from(GetCapabilitiesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetCapabilitiesResponse => GetCapabilitiesResponse.decode(value),
   },
-  /** Makes the caller the writer of an owner's entries, and fences every earlier one. */
+  /**
+   * Makes the caller the writer of an owner's entries, and fences every earlier one.
+   * ALREADY_EXISTS: another agent holds the role and is connected.
+   */
   acquireWriter: {
     path: "/lagopus.ipsec.v1.IpsecService/AcquireWriter" as const,
     requestStream: false as const,
@@ -4146,7 +4196,10 @@ export const IpsecServiceService = {
 
 export interface IpsecServiceServer extends UntypedServiceImplementation {
   getCapabilities: handleUnaryCall<GetCapabilitiesRequest, GetCapabilitiesResponse>;
-  /** Makes the caller the writer of an owner's entries, and fences every earlier one. */
+  /**
+   * Makes the caller the writer of an owner's entries, and fences every earlier one.
+   * ALREADY_EXISTS: another agent holds the role and is connected.
+   */
   acquireWriter: handleUnaryCall<AcquireWriterRequest, AcquireWriterResponse>;
   /**
    * An ordered batch. Operations are independent: one that fails does not stop the rest.
@@ -4177,7 +4230,10 @@ export interface IpsecServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetCapabilitiesResponse) => void,
   ): ClientUnaryCall;
-  /** Makes the caller the writer of an owner's entries, and fences every earlier one. */
+  /**
+   * Makes the caller the writer of an owner's entries, and fences every earlier one.
+   * ALREADY_EXISTS: another agent holds the role and is connected.
+   */
   acquireWriter(
     request: AcquireWriterRequest,
     callback: (error: ServiceError | null, response: AcquireWriterResponse) => void,

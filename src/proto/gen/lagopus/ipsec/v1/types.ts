@@ -686,7 +686,11 @@ export interface PolicyState {
   charonInstanceId: Buffer;
   packets: bigint;
   bytes: bigint;
-  idleMs?: bigint | undefined;
+  idleMs?:
+    | bigint
+    | undefined;
+  /** Since it was last put; absent when the server does not tell. */
+  ageMs?: bigint | undefined;
 }
 
 function createBaseIpAddress(): IpAddress {
@@ -3213,6 +3217,7 @@ function createBasePolicyState(): PolicyState {
     packets: 0n,
     bytes: 0n,
     idleMs: undefined,
+    ageMs: undefined,
   };
 }
 
@@ -3244,6 +3249,12 @@ export const PolicyState: MessageFns<PolicyState> = {
         throw new globalThis.Error("value provided for field message.idleMs of type uint64 too large");
       }
       writer.uint32(48).uint64(message.idleMs);
+    }
+    if (message.ageMs !== undefined) {
+      if (BigInt.asUintN(64, message.ageMs) !== message.ageMs) {
+        throw new globalThis.Error("value provided for field message.ageMs of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.ageMs);
     }
     return writer;
   },
@@ -3309,6 +3320,14 @@ export const PolicyState: MessageFns<PolicyState> = {
             message.idleMs = reader.uint64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.ageMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3337,6 +3356,7 @@ export const PolicyState: MessageFns<PolicyState> = {
       packets: isSet(object.packets) ? BigInt(object.packets) : 0n,
       bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
       idleMs: isSet(object.idleMs) ? BigInt(object.idleMs) : isSet(object.idle_ms) ? BigInt(object.idle_ms) : undefined,
+      ageMs: isSet(object.ageMs) ? BigInt(object.ageMs) : isSet(object.age_ms) ? BigInt(object.age_ms) : undefined,
     };
   },
 
@@ -3360,6 +3380,9 @@ export const PolicyState: MessageFns<PolicyState> = {
     if (message.idleMs !== undefined) {
       obj.idleMs = message.idleMs.toString();
     }
+    if (message.ageMs !== undefined) {
+      obj.ageMs = message.ageMs.toString();
+    }
     return obj;
   },
 
@@ -3376,6 +3399,7 @@ export const PolicyState: MessageFns<PolicyState> = {
     message.packets = (object.packets !== undefined && object.packets !== null) ? BigInt(object.packets) : 0n;
     message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
     message.idleMs = (object.idleMs !== undefined && object.idleMs !== null) ? BigInt(object.idleMs) : undefined;
+    message.ageMs = (object.ageMs !== undefined && object.ageMs !== null) ? BigInt(object.ageMs) : undefined;
     return message;
   },
 };

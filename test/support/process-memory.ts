@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { command, type NetNamespace } from '../../support/index.ts';
+import { command } from './command.ts';
+import type { NetNamespace } from './net-namespace.ts';
 
 /** The process of that name in a namespace. */
 export async function findProcess(namespace: NetNamespace, name: string): Promise<number> {
@@ -32,4 +33,11 @@ export function countInMemory(pid: number, bytes: Buffer): number {
     closeSync(memory);
   }
   return count;
+}
+
+/** The resident memory of a process. */
+export function residentKib(pid: number): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  if (kib === undefined) throw new Error(`process ${pid} has no memory`);
+  return Number(kib);
 }
