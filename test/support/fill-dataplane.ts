@@ -13,7 +13,10 @@ export async function fillDataplane(target: string, plugin: FakePlugin, ownerId 
   const { sas, policies } = plugin.tables();
   const table = new PolicyTable();
   for (const policy of policies) table.add(toPolicyUser(policy, unruled));
-  const operations: Operation[] = sas.map((sa) => ({ kind: 'add-sa', sa: toSecurityAssociation(sa, unruled) }));
+  const operations: Operation[] = sas.map((sa) => ({
+    kind: 'add-sa',
+    sa: toSecurityAssociation(sa, unruled),
+  }));
   for (const [, policy] of table.policies()) operations.push({ kind: 'put-policy', policy });
 
   await using dataplane = await LagopusDataplane.open({ target, ownerId });

@@ -90,7 +90,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** The output of `ipsec-agent VERB`, for a person. */
-  async show(verb: 'status' | 'sad' | 'diff', ...args: readonly string[]): Promise<string> {
+  async show(verb: 'status' | 'sad' | 'diff' | 'explain', ...args: readonly string[]): Promise<string> {
     try {
       return (await command([PROGRAM, verb, '--socket', this.controlSocket, ...args])).stdout;
     } catch (error) {
