@@ -159,7 +159,7 @@ test('an agent killed between the inbound SA and the outbound one', async (t) =>
     await gateway.killAgent();
   };
 
-  await t.test('at first setup: IKE fails the CHILD_SA, the orphan goes, the next setup works', async () => {
+  await t.test('at first setup: IKE fails the CHILD_SA, the orphan goes, the next agent has it set up again', async () => {
     const killed = killBetween();
     await assert.rejects(ours.swanctl.initiate(CHILD_NAME), (error) => {
       assert(error instanceof CommandError);
@@ -169,10 +169,8 @@ test('an agent killed between the inbound SA and the outbound one', async (t) =>
     await killed;
     assert.equal((await inboundSpis(pair)).length, 1);
     await gateway.restartAgent();
-    await assertSettled(pair, 0);
-    assert.equal((await ikeSas(ours)).length, 1);
-    await ours.swanctl.initiate(CHILD_NAME);
     await assertSettled(pair, 1);
+    assert.equal((await ikeSas(ours)).length, 1);
   });
 
   await t.test('in a rekey: the old CHILD_SA loses no packet, the next rekey works', async () => {
