@@ -82,7 +82,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** `ipsec-agent wait-ready`: returns when charon's requests can be answered. */
-  async waitReady(timeoutMs = 10_000): Promise<void> {
+  async waitReady(timeoutMs = 30_000): Promise<void> {
     const patience = ['--timeout', String(timeoutMs / 1000)];
     await command([PROGRAM, 'wait-ready', '--socket', this.controlSocket, ...patience], {
       timeoutMs: timeoutMs + 2_000,
