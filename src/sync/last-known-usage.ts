@@ -21,11 +21,13 @@ export class LastKnownUsage {
   /**
    * Whether a lost SA may be installed again (invariant 4). An outbound one never: which
    * sequence numbers went out is not known. An inbound one with the replay state of the last
-   * reading: what came between it and the loss could be replayed, once.
+   * reading: what came between it and the loss could be replayed, once. One with ESN cannot be
+   * read without it.
    */
   restore(sa: SecurityAssociation, options: { readonly takesReplayState: boolean }): Restoration {
     if (sa.id.direction === 'outbound') return { kind: 'rekey' };
-    if (sa.replayWindow === 0) return { kind: 'add', replayState: undefined };
+    // With ESN the window's upper half is what incoming sequence numbers are completed from.
+    if (sa.replayWindow === 0 && !sa.esn) return { kind: 'add', replayState: undefined };
     const replayState = this.#usages.get(saKey(sa.id))?.replayState;
     if (replayState === undefined || !options.takesReplayState) return { kind: 'rekey' };
     return { kind: 'add', replayState };

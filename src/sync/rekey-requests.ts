@@ -29,12 +29,19 @@ function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): stri
   return `${direction} ${protocol} ${spi}`;
 }
 
-function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, ChildSaView> {
-  const index = new Map<string, ChildSaView>();
+/** Outbound SPIs are drawn by the peers, so that CHILD_SAs of two peers may have the same. */
+function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, readonly ChildSaView[]> {
+  const index = new Map<string, ChildSaView[]>();
+  const enter = (direction: Direction, spi: Spi | undefined, child: ChildSaView): void => {
+    if (spi === undefined) return;
+    const key = childKey(direction, child.protocol, spi);
+    const entered = index.get(key);
+    if (entered === undefined) index.set(key, [child]);
+    else entered.push(child);
+  };
   for (const child of children) {
-    const { protocol, inboundSpi, outboundSpi } = child;
-    if (inboundSpi !== undefined) index.set(childKey('inbound', protocol, inboundSpi), child);
-    if (outboundSpi !== undefined) index.set(childKey('outbound', protocol, outboundSpi), child);
+    enter('inbound', child.inboundSpi, child);
+    enter('outbound', child.outboundSpi, child);
   }
   return index;
 }
@@ -79,6 +86,11 @@ export class RekeyRequests {
     this.#wants.delete(key);
   }
 
+  /** Nobody wants SAs that are no longer there. */
+  keepOnly(keys: { readonly has: (key: SaKey) => boolean }): void {
+    for (const key of this.#wants.keys()) if (!keys.has(key)) this.#wants.delete(key);
+  }
+
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
@@ -110,23 +122,24 @@ export class RekeyRequests {
   async #round(signal: AbortSignal): Promise<void> {
     const { tunnels, clock, logger, spacingMs } = this.#options;
     const due = [...this.#wants].filter(([, { notBeforeMs }]) => notBeforeMs <= clock.now());
-    const handled = new Set<string>();
+    const asked = new Set<string>();
     try {
-      const children = due.length === 0 ? new Map() : indexChildren(await tunnels.listChildSas({ signal }));
+      const index = indexChildren(due.length === 0 ? [] : await tunnels.listChildSas({ signal }));
       for (const [key, want] of due) {
         if (!this.#wants.has(key)) continue;
         this.#postpone(key, want);
         const { direction, protocol, spi } = want.id;
-        const child: ChildSaView | undefined = children.get(childKey(direction, protocol, spi));
-        if (child === undefined || child.state !== 'INSTALLED' || handled.has(child.childId)) continue;
-        if (handled.size > 0) await clock.sleep(spacingMs, { signal });
-        handled.add(child.childId);
-        this.#asked += 1;
-        logger.info(
-          { sa: key, reason: want.reason, child: child.name, childId: child.childId },
-          'rekeying an unusable SA',
-        );
-        await tunnels.rekeyChildSa(child, { signal });
+        for (const child of index.get(childKey(direction, protocol, spi)) ?? []) {
+          if (child.state !== 'INSTALLED' || asked.has(child.childId)) continue;
+          if (asked.size > 0) await clock.sleep(spacingMs, { signal });
+          asked.add(child.childId);
+          this.#asked += 1;
+          logger.info(
+            { sa: key, reason: want.reason, child: child.name, childId: child.childId },
+            'rekeying an unusable SA',
+          );
+          await tunnels.rekeyChildSa(child, { signal });
+        }
       }
       this.#isFailing = false;
     } catch (error) {

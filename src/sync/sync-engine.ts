@@ -5,6 +5,7 @@ import { BackgroundTasks } from './background-tasks.ts';
 import { compare, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DesiredState } from './desired-state.ts';
+import { ExpiredSas } from './expired-sas.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
@@ -40,11 +41,15 @@ export class SyncEngine implements AsyncDisposable {
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
   readonly #comparisons: ComparisonLoop;
-  /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
-  readonly #expired = new Set<SaKey>();
+  readonly #expired = new ExpiredSas();
   #link: LinkState = INITIAL_LINK;
   #charonInstanceId = '';
   #acquireFailure: string | undefined;
+  /**
+   * How often the writer's role may be taken back: a call that got no answer, ours or that of the
+   * agent before us, may arrive late and fence whoever has it by then.
+   */
+  #retakes = 0;
   #isCompared = false;
   #snapshots = 0;
   #comparedBootId: string | undefined;
@@ -112,7 +117,8 @@ export class SyncEngine implements AsyncDisposable {
     this.#pipeline.startGeneration('charon sent a new snapshot');
     this.#desired.replace(snapshot);
     this.#lastKnown.keepOnly(this.#desired.sas);
-    for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
+    this.#rekeys.keepOnly(this.#desired.sas);
+    this.#expired.keepOnly(this.#desired.sas);
     this.#isCompared = false;
     this.#step({ kind: 'snapshot' });
     if (this.#link.kind === 'up') {
@@ -143,6 +149,7 @@ export class SyncEngine implements AsyncDisposable {
   /** The dataplane answers, for the first time or again. */
   dataplaneUp(capabilities: DataplaneCapabilities): void {
     this.#isCompared = false;
+    this.#retakes = 1;
     this.#pipeline.close();
     this.#spis.clear();
     this.#step({ kind: 'dataplane-up', capabilities });
@@ -164,8 +171,10 @@ export class SyncEngine implements AsyncDisposable {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
     if (event.kind === 'expire' && event.isHard) {
-      this.#lastKnown.forget(saKey(event.id));
-      if (this.#desired.sas.has(saKey(event.id))) this.#expired.add(saKey(event.id));
+      const key = saKey(event.id);
+      this.#lastKnown.forget(key);
+      if (!this.#desired.sas.has(key)) return;
+      this.#comparisons.wantAt(this.#expired.note(key, this.#options.clock.now()));
     }
   }
 
@@ -269,6 +278,7 @@ export class SyncEngine implements AsyncDisposable {
         return;
       } catch (error) {
         if (!(error instanceof AgentError) || signal.aborted) throw error;
+        this.#retakes += 1;
         if (this.#link !== link) return;
         if (attempts === 1) logger.warn({ error: error.message }, 'cannot take the writer role, will retry');
         this.#acquireFailure = error.message;
@@ -292,6 +302,13 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   #onFenced(reason: string): void {
+    if (this.#retakes > 0) {
+      this.#retakes -= 1;
+      this.#options.logger.warn({ reason }, 'fenced, maybe by a late call: taking the writer role back');
+      this.#pipeline.close();
+      this.#step({ kind: 'ambiguous' });
+      return;
+    }
     this.#options.logger.error({ reason }, 'another agent took the writer role; stop one of them');
     this.#isCompared = false;
     this.#pipeline.close();
@@ -307,7 +324,7 @@ export class SyncEngine implements AsyncDisposable {
 
   #forget(key: SaKey): void {
     this.#lastKnown.forget(key);
-    this.#expired.delete(key);
+    this.#expired.forget(key);
     this.#rekeys.drop(key);
   }
 
@@ -335,10 +352,15 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
+      for (const [key, { fields }] of comparison.sas.different) {
+        // What was read is another key's.
+        if (fields.includes('key')) this.#lastKnown.forget(key);
+      }
+      this.#rekeys.keepOnly(this.#desired.sas);
       const repair = planRepair({
         ...{ comparison, takesReplayState },
         lastKnown: this.#lastKnown,
-        expired: this.#expired,
+        expired: this.#expired.at(clock.now()),
         order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
         isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
       });

@@ -1,0 +1,33 @@
+import type { SaKey } from '../sad/index.ts';
+
+/** charon deletes an SA at once when it hears that its hard lifetime ended. */
+const GRACE_MS = 10_000;
+
+/**
+ * SAs whose hard lifetime ended in the dataplane: charon is about to delete them, so they are not
+ * missed. One that charon still has later is: it may not have heard, or not known the SA yet.
+ */
+export class ExpiredSas {
+  readonly #endMs = new Map<SaKey, number>();
+
+  /** Gives the time from which it is missed. */
+  note(key: SaKey, nowMs: number): number {
+    const endMs = nowMs + GRACE_MS;
+    this.#endMs.set(key, endMs);
+    return endMs;
+  }
+
+  forget(key: SaKey): void {
+    this.#endMs.delete(key);
+  }
+
+  keepOnly(keys: { readonly has: (key: SaKey) => boolean }): void {
+    for (const key of this.#endMs.keys()) if (!keys.has(key)) this.#endMs.delete(key);
+  }
+
+  /** Those that are not missed now. */
+  at(nowMs: number): ReadonlySet<SaKey> {
+    const keys = [...this.#endMs].filter(([, endMs]) => endMs > nowMs).map(([key]) => key);
+    return new Set(keys);
+  }
+}
