@@ -25,9 +25,20 @@ export class ExpiredSas {
     for (const key of this.#endMs.keys()) if (!keys.has(key)) this.#endMs.delete(key);
   }
 
-  /** Those that are not missed now. */
-  at(nowMs: number): ReadonlySet<SaKey> {
-    const keys = [...this.#endMs].filter(([, endMs]) => endMs > nowMs).map(([key]) => key);
-    return new Set(keys);
+  get size(): number {
+    return this.#endMs.size;
+  }
+
+  /** When the next one will be missed. */
+  get nextEndMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const endMs of this.#endMs.values()) nextMs = Math.min(nextMs, endMs);
+    return nextMs;
+  }
+
+  /** Forgets those that are missed by now, and gives the others. */
+  current(nowMs: number): ReadonlySet<SaKey> {
+    for (const [key, endMs] of this.#endMs) if (endMs <= nowMs) this.#endMs.delete(key);
+    return new Set(this.#endMs.keys());
   }
 }

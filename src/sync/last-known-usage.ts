@@ -4,8 +4,15 @@ import { type Restoration, type SaKey, type SaUsage, type SecurityAssociation, s
 export class LastKnownUsage {
   readonly #usages = new Map<SaKey, SaUsage>();
 
+  /** A reading that is older than the last one, because it took longer, takes nothing back. */
   note(usages: Iterable<SaUsage>): void {
-    for (const usage of usages) this.#usages.set(saKey(usage.id), usage);
+    for (const usage of usages) {
+      const key = saKey(usage.id);
+      const known = this.#usages.get(key)?.replayState;
+      const isOlder =
+        known !== undefined && known.highestSequence > (usage.replayState?.highestSequence ?? 0n);
+      if (!isOlder) this.#usages.set(key, usage);
+    }
   }
 
   forget(key: SaKey): void {

@@ -229,7 +229,8 @@ export class SyncEngine implements AsyncDisposable {
       link: this.#link.kind,
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
       isInSync:
-        this.#isCompared && repairs.length === 0 && rekeys.length === 0 && this.#pipeline.unknownCount === 0,
+        this.#isCompared &&
+        repairs.length + rekeys.length + this.#expired.size + this.#pipeline.unknownCount === 0,
       bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
       charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
       desiredSas: this.#desired.sas.size,
@@ -318,7 +319,7 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   #retryLater(): void {
-    const dueMs = this.#backOffs.nextDueMs;
+    const dueMs = Math.min(this.#backOffs.nextDueMs, this.#expired.nextEndMs);
     if (Number.isFinite(dueMs)) this.#comparisons.wantAt(dueMs);
   }
 
@@ -360,7 +361,7 @@ export class SyncEngine implements AsyncDisposable {
       const repair = planRepair({
         ...{ comparison, takesReplayState },
         lastKnown: this.#lastKnown,
-        expired: this.#expired.at(clock.now()),
+        expired: this.#expired.current(clock.now()),
         order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
         isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
       });

@@ -1,8 +1,7 @@
-import type { PolicyUser } from '../../../src/sad/index.ts';
-import type { SaListing } from '../../../src/sync/index.ts';
+import type { PolicyUser, SaUsage } from '../../../src/sad/index.ts';
 import { actionName, parametersOf, policyName, saName, withoutKeys } from './names.ts';
 import type { DataplaneWatcher, HeldSa, SimDataplane } from './sim-dataplane.ts';
-import { effectiveActions, type SimPlugin } from './sim-plugin.ts';
+import { effectiveActions, type SimPlugin, type TableSa } from './sim-plugin.ts';
 import { WIPED, type WireOperation } from './wire.ts';
 
 type AddSa = WireOperation & { readonly kind: 'add-sa' };
@@ -118,6 +117,12 @@ export class Monitor implements DataplaneWatcher {
     }
   }
 
+  /** Whether the dataplane has an SA as it is to be. */
+  isHeld({ id, key, make }: TableSa, dataplane: SimDataplane): boolean {
+    const held = dataplane.sas.get(saName(id));
+    return held?.key === key && parametersOf(held.sa) === parametersOf(withoutKeys(make()));
+  }
+
   /** charon's tables and the dataplane are the same, but for what is left out. */
   compareAll(
     dataplane: SimDataplane,
@@ -131,11 +136,11 @@ export class Monitor implements DataplaneWatcher {
 
   *#differences(dataplane: SimDataplane): Generator<readonly [string, string], void, undefined> {
     const { sas, users } = this.#plugin();
-    for (const [name, { key, make }] of sas) {
+    for (const [name, sa] of sas) {
       const held = dataplane.sas.get(name);
       if (held === undefined) yield [name, 'is missing'];
-      else if (held.key !== key) yield [name, 'has another key'];
-      else if (parametersOf(held.sa) !== parametersOf(withoutKeys(make()))) yield [name, 'differs'];
+      else if (held.key !== sa.key) yield [name, 'has another key'];
+      else if (!this.isHeld(sa, dataplane)) yield [name, 'differs'];
     }
     for (const name of dataplane.sas.keys()) if (!sas.has(name)) yield [name, 'is too much'];
     const actions = effectiveActions(users);
@@ -158,12 +163,10 @@ export class ToldReplayState {
   }
 
   /** `keyOf` an SA by its name. */
-  told({ sas }: SaListing, keyOf: (name: string) => string | undefined): void {
-    for (const { sa, usage } of sas) {
-      const key = keyOf(saName(sa.id));
-      if (key !== undefined && usage.replayState !== undefined) {
-        this.#highest.set(key, usage.replayState.highestSequence);
-      }
+  told(usages: readonly SaUsage[], keyOf: (name: string) => string | undefined): void {
+    for (const { id, replayState } of usages) {
+      const key = keyOf(saName(id));
+      if (key !== undefined && replayState !== undefined) this.#highest.set(key, replayState.highestSequence);
     }
   }
 

@@ -74,7 +74,6 @@ export class SimAgent implements FeedPeer {
       ...{ dataplane, clock, random, faults },
       watcher: {
         sends: (batch) => this.#onSend(batch),
-        told: (listing) => this.#replay.told(listing, (name) => dataplane.sas.get(name)?.key),
         startsComparison: () => this.#order.startsComparison(),
       },
     });
@@ -87,6 +86,7 @@ export class SimAgent implements FeedPeer {
       auditIntervalMs: 10_000,
       usageIntervalMs: 2_000,
       backgroundBatch: 3,
+      onUsage: ({ usages }) => this.#replay.told(usages, (name) => this.#existing.get(name)?.key),
       onReadiness: ({ kind }) => {
         if (kind === 'ready') this.#comparedBootId = this.engine.status().bootId;
         options.onReadiness(this, kind === 'ready');
@@ -157,6 +157,10 @@ export class SimAgent implements FeedPeer {
   /** Always: what is desired can be used, and nobody waits for ever. */
   check(): void {
     const { monitor } = this.#options;
+    const { link, waitingRequests } = this.engine.status();
+    if (link === 'up' && waitingRequests > 0 && !this.client.isApplying) {
+      monitor.violate('every request is sent when nothing else is under way', `${waitingRequests} wait`);
+    }
     for (const sa of this.engine.desired().sas) {
       if (keyOf(sa) === undefined) monitor.violate('no key is wiped while its SA is desired', saName(sa.id));
     }

@@ -45,6 +45,24 @@ export type ChildOptions = { readonly esn: boolean; readonly replayWindow: numbe
 /** Who begins a rekeying; the responder installs OUT only when the peer deletes the old CHILD_SA. */
 export type Role = 'initiator' | 'responder';
 
+export type SimCharonOptions = {
+  readonly plugin: SimPlugin;
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly newKey: () => Uint8Array;
+  /** Whether the peers draw the same SPIs. */
+  readonly hasSharedSpis: boolean;
+};
+
+/** Where each end is, and where it moves to and back. */
+const LOCAL = ['198.18.0.1', '198.18.0.2'] as const;
+
+function remoteOf(peer: number): readonly [string, string] {
+  return [`198.18.1.${peer + 1}`, `198.18.2.${peer + 1}`];
+}
+
+export const ADDRESSES: readonly string[] = [...LOCAL, ...remoteOf(0), ...remoteOf(1)];
+
 const DIRECTIONS: readonly PolicyDirection[] = ['inbound', 'forward', 'outbound'];
 
 /**
@@ -57,6 +75,7 @@ export class SimCharon {
   readonly #clock: SimClock;
   readonly #random: SeededRandom;
   readonly #newKey: () => Uint8Array;
+  readonly #hasSharedSpis: boolean;
   readonly #ikes: readonly IkeSa[];
   readonly #traps = new Map<number, readonly PolicyUser[]>();
   readonly #shunts = new Map<string, readonly PolicyUser[]>();
@@ -65,16 +84,17 @@ export class SimCharon {
   #uniqueId = 0;
   #isAlive = true;
 
-  constructor(plugin: SimPlugin, clock: SimClock, random: SeededRandom, newKey: () => Uint8Array) {
+  constructor({ plugin, clock, random, newKey, hasSharedSpis }: SimCharonOptions) {
     this.plugin = plugin;
     this.#clock = clock;
     this.#random = random;
     this.#newKey = newKey;
+    this.#hasSharedSpis = hasSharedSpis;
     this.#ikes = Array.from({ length: PEERS }, (_, peer) => ({
       uniqueId: peer + 1,
       peer,
-      local: '198.18.0.1',
-      remote: `198.18.1.${peer + 1}`,
+      local: LOCAL[0],
+      remote: remoteOf(peer)[0],
       turn: Promise.resolve(),
       busy: 0,
     }));
@@ -115,8 +135,8 @@ export class SimCharon {
   move(peer: number, end: 'local' | 'remote'): void {
     const ike = this.#ike(peer);
     this.#inTurn(ike, async () => {
-      if (end === 'local') ike.local = ike.local === '198.18.0.1' ? '198.18.0.2' : '198.18.0.1';
-      else ike.remote = ike.remote.startsWith('198.18.1.') ? `198.18.2.${peer + 1}` : `198.18.1.${peer + 1}`;
+      const [here, there] = end === 'local' ? LOCAL : remoteOf(peer);
+      ike[end] = ike[end] === here ? there : here;
       for (const child of this.children) {
         if (child.ike === ike && child.state === 'INSTALLED') await this.#moveChild(child);
       }
@@ -242,10 +262,11 @@ export class SimCharon {
     return this.#addUsers(child, ['outbound']);
   }
 
-  /** The peer draws from few, so that SPIs come again, and both peers draw the same ones. */
+  /** The peer draws from few, so that SPIs come again. */
   #spiOfPeer(ike: IkeSa): Spi | undefined {
     const used = this.children.flatMap((child) => (child.ike === ike ? [child.outbound?.id.spi] : []));
-    const free = Array.from({ length: SPIS_OF_A_PEER }, (_, index) => toSpi(0x1000 + index));
+    const first = this.#hasSharedSpis ? 0x1000 : 0x1000 * (ike.peer + 1);
+    const free = Array.from({ length: SPIS_OF_A_PEER }, (_, index) => toSpi(first + index));
     return free.find((spi) => !used.includes(spi));
   }
 

@@ -10,17 +10,16 @@ import type {
   SaListing,
   UsageListing,
 } from '../../../src/sync/index.ts';
-import { AgentError, type AgentErrorCode, InvariantError } from '../../../src/util/index.ts';
+import { AgentError, type AgentErrorCode, errorMessage, InvariantError } from '../../../src/util/index.ts';
 import type { Fault, FaultPlan } from './faults.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';
 import type { SimDataplane } from './sim-dataplane.ts';
 import { toWire, type WireOperation } from './wire.ts';
 
-/** What the agent sends and is told, for those who watch it. */
+/** What the agent sends and asks, for those who watch it. */
 export type ClientWatcher = {
   readonly sends: (batch: readonly WireOperation[]) => void;
-  readonly told: (listing: SaListing) => void;
   readonly startsComparison: () => void;
 };
 
@@ -49,6 +48,7 @@ export class SimClient implements DataplanePort {
   readonly #options: SimClientOptions;
   #connection: Connection | undefined;
   #epoch = -1;
+  #applying = 0;
 
   constructor(options: SimClientOptions) {
     this.#options = options;
@@ -56,6 +56,11 @@ export class SimClient implements DataplanePort {
 
   get isConnected(): boolean {
     return this.#connection !== undefined;
+  }
+
+  /** A batch is in flight. */
+  get isApplying(): boolean {
+    return this.#applying > 0;
   }
 
   connect(): DataplaneCapabilities {
@@ -95,13 +100,15 @@ export class SimClient implements DataplanePort {
       batch.map(({ kind }) => kind),
     );
     const epoch = this.#epoch;
+    this.#applying += 1;
     return this.#call<ApplyOutcome>(
       { deadlineMs: options.deadlineMs, signal: options.signal, ...delaysOf(fault) },
       () => this.#serve(operations, epoch, options.charonInstanceId, fault),
-    ).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : 'stopped';
-      return { kind: 'unknown', reason };
-    });
+    )
+      .catch((error: unknown): ApplyOutcome => ({ kind: 'unknown', reason: errorMessage(error) }))
+      .finally(() => {
+        this.#applying -= 1;
+      });
   }
 
   async acquireWriter({ signal }: CallOptions = {}): Promise<void> {
@@ -116,9 +123,7 @@ export class SimClient implements DataplanePort {
   async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
     this.#options.watcher.startsComparison();
     const listing = await this.#list(options, () => this.#options.dataplane.listSas(nonce));
-    const sas = { bootId: listing.bootId, sas: listing.entries };
-    this.#options.watcher.told(sas);
-    return sas;
+    return { bootId: listing.bootId, sas: listing.entries };
   }
 
   async listPolicies(options?: CallOptions): Promise<PolicyListing> {
@@ -130,7 +135,6 @@ export class SimClient implements DataplanePort {
     const { bootId, entries } = await this.#list(options, () =>
       this.#options.dataplane.listSas(new Uint8Array(0)),
     );
-    this.#options.watcher.told({ bootId, sas: entries });
     return { bootId, usages: entries.map(({ usage }) => usage) };
   }
 

@@ -71,6 +71,8 @@ export class SimDataplane {
   #boots = 1;
   #epoch = 0;
   #nextSpi = 0xc000_0000;
+  /** Keys that came from nowhere. */
+  #strangers = 0;
 
   constructor(watcher: DataplaneWatcher, takesReplayState: boolean) {
     this.#watcher = watcher;
@@ -181,7 +183,11 @@ export class SimDataplane {
     const { sa } = held;
     if (what === 'reqid') this.sas.set(name, { ...held, sa: { ...sa, reqid: toReqId(99) } });
     if (what === 'copy-df') this.sas.set(name, { ...held, sa: { ...sa, copyDf: !sa.copyDf } });
-    if (what === 'key') this.sas.set(name, { ...held, key: 'ff'.repeat(20), nextSequence: 1n, highest: 0n });
+    if (what === 'key') {
+      this.#strangers += 1;
+      const key = this.#strangers.toString(16).padStart(40, 'f');
+      this.sas.set(name, { ...held, key, nextSequence: 1n, highest: 0n });
+    }
   }
 
   exhaust(name: string): void {

@@ -54,6 +54,8 @@ export class SimPlugin {
   readonly #random: SeededRandom;
   readonly #awaited = new Set<string>();
   #users: readonly TableUser[] = [];
+  /** When charon last did something. */
+  changedMs = 0;
   #connection: Connection | undefined;
   #isPatient = true;
 
@@ -172,6 +174,7 @@ export class SimPlugin {
   }
 
   #send(change: SyncChange): void {
+    this.changedMs = this.#clock.now();
     this.#connection?.peer.change(change);
   }
 
@@ -186,6 +189,7 @@ export class SimPlugin {
     request: SyncRequest,
     commit: (answer: SyncAnswer & { readonly kind: 'ok' }, peer: FeedPeer) => void,
   ): Promise<Outcome> {
+    this.changedMs = this.#clock.now();
     const connection = this.#connection;
     if (connection === undefined || !connection.isReady || !this.#isPatient) return Promise.resolve('failed');
     return new Promise((resolve) => {

@@ -62,7 +62,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 const afterMs = fc.oneof(
   { weight: 6, arbitrary: fc.nat({ max: 3 }) },
   { weight: 4, arbitrary: fc.nat({ max: 60 }) },
-  { weight: 1, arbitrary: fc.constantFrom(300, 1_500, 12_000) },
+  { weight: 2, arbitrary: fc.constantFrom(300, 1_500, 7_000, 12_000) },
 );
 
 const options = fc.record({

@@ -2,9 +2,10 @@ import type { CallOptions, DataplaneEvent, TunnelControl } from '../../../src/sy
 import { AgentError, assertNever } from '../../../src/util/index.ts';
 import { FaultPlan } from './faults.ts';
 import { Monitor } from './monitor.ts';
+import { saName } from './names.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimAgent } from './sim-agent.ts';
-import { type ChildSa, SimCharon } from './sim-charon.ts';
+import { ADDRESSES, type ChildSa, SimCharon } from './sim-charon.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimDataplane } from './sim-dataplane.ts';
 import { SimPlugin } from './sim-plugin.ts';
@@ -14,7 +15,12 @@ import type { Step } from './steps.ts';
 const RECOVERY_MS = 400_000;
 
 /** Steps after which calls may take longer for a while. */
-const DISTURBING = new Set<Step['kind']>(['dataplane', 'charon', 'agent', 'feed']);
+const DISTURBING = new Set<Step['kind']>(['dataplane', 'charon', 'agent', 'feed', 'entry is stuck']);
+/** What nobody is told of is found by the next periodic comparison. */
+const SILENT = new Set<Step['kind']>(['SA expires', 'SA vanishes', 'SA changes']);
+const AUDIT_MS = 10_000;
+const CALM_MS = 6_000;
+const QUIET_MS = 500;
 
 /** A rule that was broken. */
 export class ViolationError extends Error {
@@ -39,15 +45,20 @@ export class World {
   readonly #random: SeededRandom;
   readonly #faults = new FaultPlan((fault) => this.#disturb('delayMs' in fault ? fault.delayMs : 0));
   readonly #monitor: Monitor;
+  /** Whose CHILD_SA an outbound SPI is cannot be told then. */
+  readonly #hasSharedSpis: boolean;
   readonly #dataplane: SimDataplane;
   #charon: SimCharon;
   #agent: SimAgent;
   #disturbedMs = 0;
+  /** SAs that were said to have no sequence numbers left, also where they went since. */
+  readonly #exhausted = new Set<string>();
   #charons = 0;
   #keys = 0;
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
+    this.#hasSharedSpis = this.#random.isTrue(50);
     this.#monitor = new Monitor(() => this.#charon.plugin);
     this.#dataplane = new SimDataplane(this.#monitor, !this.#random.isTrue(20));
     this.#dataplane.onEvent = (event) => this.#onEvent(event);
@@ -60,8 +71,10 @@ export class World {
     await this.#pass(2_000);
     for (const step of steps) {
       await this.#pass(step.afterMs);
+      this.#compareWhenCalm();
       this.#note(`STEP ${step.kind}`);
       if (DISTURBING.has(step.kind)) this.#disturb(0);
+      if (SILENT.has(step.kind)) this.#disturb(AUDIT_MS);
       await this.#do(step);
       this.#check();
     }
@@ -94,7 +107,7 @@ export class World {
       case 'SA expires':
         return this.#withSa(step.sa, (name) => this.#dataplane.expire(name));
       case 'sequence ends':
-        return this.#withSa(step.sa, (name) => this.#dataplane.exhaust(name));
+        return this.#withSa(step.sa, (name) => this.#exhaust(name));
       case 'SA vanishes':
         return this.#withSa(step.sa, (name) => this.#dataplane.sas.delete(name));
       case 'SA changes':
@@ -120,6 +133,16 @@ export class World {
       default:
         return assertNever(step, 'step');
     }
+  }
+
+  /** When nothing has gone wrong and charon has done nothing for a while, nothing is left to repair. */
+  #compareWhenCalm(): void {
+    const nowMs = this.#clock.now();
+    const { plugin } = this.#charon;
+    const isCalm = nowMs > this.#disturbedMs + CALM_MS && nowMs > plugin.changedMs + QUIET_MS;
+    if (!isCalm || this.#dataplane.stuck !== undefined || !this.#isSettled()) return;
+    this.#monitor.compareAll(this.#dataplane, 'nothing is left undone');
+    this.#check();
   }
 
   /** No more faults: everything has to be as charon has it, and to stay so. */
@@ -156,6 +179,16 @@ export class World {
     this.#check();
   }
 
+  /** Asked of the agent: at least one of its SAs is not what it should be. */
+  #checkRekey({ inbound, outbound }: ChildSa): void {
+    const sas = [inbound, outbound].filter((sa) => sa !== undefined);
+    const isWhole = sas.every((sa) => this.#monitor.isHeld(sa, this.#dataplane));
+    const isExhausted = sas.some(({ id }) => this.#exhausted.has(saName(id)));
+    if (isWhole && !isExhausted && !this.#hasSharedSpis) {
+      this.#monitor.violate('no CHILD_SA is rekeyed that is whole', sas.map(({ id }) => saName(id)).join());
+    }
+  }
+
   /** One bad entry holds up no other. */
   async #recoverBesidesStuck(): Promise<void> {
     const { stuck } = this.#dataplane;
@@ -170,6 +203,13 @@ export class World {
     }
     this.#check();
     this.#dataplane.stuck = undefined;
+  }
+
+  #exhaust(name: string): void {
+    const id = this.#dataplane.sas.get(name)?.sa.id;
+    if (id === undefined) return;
+    for (const destination of ADDRESSES) this.#exhausted.add(saName({ ...id, destination }));
+    this.#dataplane.exhaust(name);
   }
 
   #stick(index: number): void {
@@ -217,9 +257,15 @@ export class World {
   #newCharon(): SimCharon {
     this.#charons += 1;
     const plugin = new SimPlugin(`0${this.#charons}`, this.#clock, this.#random);
-    return new SimCharon(plugin, this.#clock, this.#random, () => {
-      this.#keys += 1;
-      return Uint8Array.of(...Array<number>(16).fill(0xaa), 0, 0, this.#keys >> 8, this.#keys & 0xff);
+    return new SimCharon({
+      plugin,
+      clock: this.#clock,
+      random: this.#random,
+      newKey: () => {
+        this.#keys += 1;
+        return Uint8Array.of(...Array<number>(16).fill(0xaa), 0, 0, this.#keys >> 8, this.#keys & 0xff);
+      },
+      hasSharedSpis: this.#hasSharedSpis,
     });
   }
 
@@ -319,6 +365,7 @@ export class World {
           const child = this.#charon.children.find(({ uniqueId }) => String(uniqueId) === childId);
           if (child === undefined)
             throw new AgentError('no such CHILD_SA', { code: 'refused', retryable: true });
+          this.#checkRekey(child);
           this.#charon.rekey(child, 'initiator');
         }),
     };
