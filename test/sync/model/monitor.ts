@@ -1,4 +1,4 @@
-import type { PolicyUser, SaUsage } from '../../../src/sad/index.ts';
+import type { PolicyUser, SaUsage, SecurityPolicy } from '../../../src/sad/index.ts';
 import { actionName, parametersOf, policyName, saName, withoutKeys } from './names.ts';
 import type { DataplaneWatcher, HeldSa, SimDataplane } from './sim-dataplane.ts';
 import { effectiveActions, type SimPlugin, type TableSa } from './sim-plugin.ts';
@@ -23,6 +23,8 @@ export class Monitor implements DataplaneWatcher {
   readonly #plugin: () => SimPlugin;
   /** Where each key was installed, ever. */
   readonly #places = new Map<string, Set<string>>();
+  /** Policies that were in effect, ever. */
+  readonly #puts = new Set<string>();
   /** The last sequence number each key was used with. */
   readonly #used = new Map<string, bigint>();
 
@@ -61,6 +63,10 @@ export class Monitor implements DataplaneWatcher {
     if (isSame) {
       this.violate('nothing is deleted that charon has', name);
     }
+  }
+
+  policyPut({ id, action }: SecurityPolicy): void {
+    this.#puts.add(`${policyName(id)} ${actionName(action)}`);
   }
 
   /** Shunts are left out: charon has them before anybody was asked. */
@@ -104,16 +110,19 @@ export class Monitor implements DataplaneWatcher {
     if (!this.#places.has(key)) this.violate('nothing is answered that is not in effect', `add ${name}`);
   }
 
-  answeredMove(key: string, place: string): void {
-    if (!this.#places.get(key)?.has(place)) {
+  answeredMove(place: string): void {
+    if (![...this.#places.values()].some((places) => places.has(place))) {
       this.violate('nothing is answered that is not in effect', `move to ${place}`);
     }
   }
 
-  answeredPolicy(user: PolicyUser, dataplane: SimDataplane): void {
-    const held = dataplane.policies.get(policyName(user.id));
-    if (held === undefined || actionName(held.policy.action) !== actionName(user.action)) {
-      this.violate('nothing is answered that is not in effect', policyName(user.id));
+  /** The newest of a CHILD_SA is in effect, unless a shunt goes before it. */
+  answeredPolicy({ id, action }: PolicyUser, dataplane: SimDataplane): void {
+    if (action.kind !== 'protect' || action.template.spi === undefined || id.direction === 'forward') return;
+    const name = policyName(id);
+    const isShunted = dataplane.policies.get(name)?.policy.action.kind !== 'protect';
+    if (!isShunted && !this.#puts.has(`${name} ${actionName(action)}`)) {
+      this.violate('nothing is answered that is not in effect', name);
     }
   }
 

@@ -114,8 +114,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'one bad entry makes all others wait',
     file: 'src/sync/back-off.ts',
     find: 'return entry !== undefined && entry.notBeforeMs > nowMs;',
-    replace:
-      'return entry !== undefined || [...this.#entries.values()].some((other) => other.notBeforeMs > nowMs);',
+    replace: 'return [entry, ...this.#entries.values()].some((any) => any && any.notBeforeMs > nowMs);',
   },
   {
     name: 'a comparison does not leave out what requests touch',

@@ -16,7 +16,11 @@ async function run({ file, find, replace }: Omit<Mutant, 'name'>): Promise<z.inf
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', './test/sync/model/mutate.ts', 'test/sync/model/mutant-runner.ts'],
-    { cwd: ROOT, env: { ...process.env, LAGOPUS_MUTANT: JSON.stringify({ file, find, replace }) } },
+    {
+      cwd: ROOT,
+      timeout: 100_000,
+      env: { ...process.env, LAGOPUS_MUTANT: JSON.stringify({ file, find, replace }) },
+    },
   );
   return outcome.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
 }

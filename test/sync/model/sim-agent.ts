@@ -1,4 +1,4 @@
-import type { PolicyUser, SaId, SecurityAssociation } from '../../../src/sad/index.ts';
+import type { SaId, SecurityAssociation } from '../../../src/sad/index.ts';
 import {
   type DataplaneEvent,
   type DesiredSnapshot,
@@ -9,6 +9,7 @@ import {
   type TunnelControl,
 } from '../../../src/sync/index.ts';
 import { type SecretBytes, silentLogger } from '../../../src/util/index.ts';
+import { describeChange, describeOperation, describeRequest } from './describe.ts';
 import type { FaultPlan } from './faults.ts';
 import { type Monitor, ToldReplayState } from './monitor.ts';
 import { keyOf, parametersOf, policyName, saName, withoutKeys } from './names.ts';
@@ -24,6 +25,8 @@ export type SimAgentOptions = {
   readonly dataplane: SimDataplane;
   readonly clock: SimClock;
   readonly random: SeededRandom;
+  /** Of the dataplane, each way. */
+  readonly latencyMs: number;
   readonly faults: FaultPlan;
   readonly monitor: Monitor;
   readonly tunnels: TunnelControl;
@@ -36,7 +39,7 @@ export type SimAgentOptions = {
 /** The longest a request may take whatever fails: two calls that run into their deadlines, and then some. */
 const ANSWER_BOUND_MS = 10_000;
 /** When nothing has failed for a while: a few round trips. */
-const CALM_BOUND_MS = 300;
+const CALM_BOUND_MS = 500;
 const CALM_AFTER_MS = 5_000;
 
 type OpenRequest = {
@@ -67,11 +70,11 @@ export class SimAgent implements FeedPeer {
 
   constructor(options: SimAgentOptions) {
     this.#options = options;
-    const { dataplane, clock, random, faults, monitor, tunnels } = options;
+    const { dataplane, clock, random, latencyMs, faults, monitor, tunnels } = options;
     this.#order = new PlanOrderWatch((what) => monitor.violate('a plan makes before it breaks', what));
     this.#replay = new ToldReplayState(monitor);
     this.client = new SimClient({
-      ...{ dataplane, clock, random, faults },
+      ...{ dataplane, clock, random, latencyMs, faults },
       watcher: {
         sends: (batch) => this.#onSend(batch),
         startsComparison: () => this.#order.startsComparison(),
@@ -157,14 +160,20 @@ export class SimAgent implements FeedPeer {
   /** Always: what is desired can be used, and nobody waits for ever. */
   check(): void {
     const { monitor } = this.#options;
-    const { link, waitingRequests } = this.engine.status();
-    if (link === 'up' && waitingRequests > 0 && !this.client.isApplying) {
-      monitor.violate('every request is sent when nothing else is under way', `${waitingRequests} wait`);
-    }
     for (const sa of this.engine.desired().sas) {
       if (keyOf(sa) === undefined) monitor.violate('no key is wiped while its SA is desired', saName(sa.id));
     }
     for (const number of this.#open.keys()) this.#checkTime(number);
+  }
+
+  /** Between two happenings. */
+  checkIdle(): void {
+    if (this.isQuiet || this.client.isApplying) return;
+    const { link, waitingRequests } = this.engine.status();
+    if (link === 'up' && waitingRequests > 0) {
+      const what = `${waitingRequests} wait`;
+      this.#options.monitor.violate('every request is sent when nothing else is under way', what);
+    }
   }
 
   /** When nothing is under way: keys of SAs that left are gone. */
@@ -248,15 +257,12 @@ export class SimAgent implements FeedPeer {
       case 'update-sa': {
         const { id, move } = request;
         this.#order.asked(saName(id));
-        const key = dataplane.sas.get(saName(id))?.key;
         const place = `${saName({ ...id, destination: move.destination })} from ${move.source}`;
-        return () => {
-          if (key !== undefined) monitor.answeredMove(key, place);
-        };
+        return () => monitor.answeredMove(place);
       }
       case 'add-policy':
         this.#order.asked(policyName(request.user.id));
-        return () => undefined;
+        return () => monitor.answeredPolicy(request.user, dataplane);
       case 'reserve-spi':
         return () => undefined;
     }
@@ -279,46 +285,5 @@ function entryOf(request: SyncRequest): string | undefined {
       return policyName(request.user.id);
     case 'reserve-spi':
       return undefined;
-  }
-}
-
-function describeUser({ id, action }: PolicyUser): string {
-  return `${policyName(id)} ${action.kind === 'protect' ? `spi ${action.template.spi?.toString(16)}` : action.kind}`;
-}
-
-function describeRequest(request: SyncRequest): string {
-  switch (request.kind) {
-    case 'add-sa':
-      return `add ${saName(request.sa.id)}`;
-    case 'update-sa':
-      return `move ${saName(request.id)} to ${request.move.destination} from ${request.move.source}`;
-    case 'add-policy':
-      return `add ${describeUser(request.user)}`;
-    case 'reserve-spi':
-      return 'reserve an SPI';
-  }
-}
-
-function describeChange(change: SyncChange): string {
-  if (change.kind === 'delete-sa') return `delete ${saName(change.id)}`;
-  if (change.kind === 'update-sa') return `move ${saName(change.id)} back to ${change.move.destination}`;
-  if ('user' in change) return `${change.kind} ${describeUser(change.user)}`;
-  return change.kind;
-}
-
-function describeOperation(operation: WireOperation): string {
-  switch (operation.kind) {
-    case 'add-sa':
-      return `add ${saName(operation.sa.id)}`;
-    case 'update-sa':
-      return `move ${saName(operation.id)}`;
-    case 'delete-sa':
-      return `delete ${saName(operation.id)}`;
-    case 'put-policy':
-      return `put ${policyName(operation.policy.id)}`;
-    case 'delete-policy':
-      return `delete ${policyName(operation.id)}`;
-    case 'reserve-spi':
-      return 'reserve';
   }
 }

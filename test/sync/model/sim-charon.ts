@@ -7,7 +7,7 @@ import type { SimClock } from './sim-clock.ts';
 import type { SimPlugin, TableSa } from './sim-plugin.ts';
 
 /** Selectors that CHILD_SAs, traps and shunts have; several may have the same. */
-export const NETS = 3;
+export const NETS = 2;
 export const PEERS = 2;
 const SPIS_OF_A_PEER = 12;
 const MAX_CHILDREN = 5;

@@ -27,6 +27,8 @@ export type SimClientOptions = {
   readonly dataplane: SimDataplane;
   readonly clock: SimClock;
   readonly random: SeededRandom;
+  /** The usual time each way is below that. */
+  readonly latencyMs: number;
   readonly faults: FaultPlan;
   readonly watcher: ClientWatcher;
 };
@@ -173,7 +175,7 @@ export class SimClient implements DataplanePort {
     options: CallOptions & Delays & { readonly deadlineMs: number },
     serve: () => Answer,
   ): Promise<Answer> {
-    const { clock, random, dataplane } = this.#options;
+    const { clock, random, latencyMs, dataplane } = this.#options;
     const { deadlineMs, signal } = options;
     const connection = this.#connection;
     return new Promise((resolve, reject) => {
@@ -193,12 +195,12 @@ export class SimClient implements DataplanePort {
       connection.calls.add(onDisconnect);
       signal?.addEventListener('abort', onAbort, { once: true });
       if (options.requestMs === undefined) return;
-      clock.at(options.requestMs + random.int(3), () => {
+      clock.at(options.requestMs + random.int(latencyMs), () => {
         // A process that died serves nobody; one whose connection broke may still have the request.
         if (dataplane.bootId !== connection.bootId) return;
         const answer = outcomeOf(serve);
         if (options.answerMs === undefined) return;
-        clock.at(options.answerMs + random.int(3), () => end(() => answer(resolve, reject)));
+        clock.at(options.answerMs + random.int(latencyMs), () => end(() => answer(resolve, reject)));
       });
     });
   }

@@ -1,4 +1,7 @@
-import type { Clock } from '../../../src/util/index.ts';
+import { type Clock, InvariantError } from '../../../src/util/index.ts';
+
+/** A world does some thousand things; one that does more in one go makes no progress. */
+const MOST_EVENTS = 200_000;
 
 type Due = { readonly dueMs: number; readonly order: number; readonly run: () => void };
 
@@ -11,6 +14,12 @@ export class SimClock implements Clock {
   #nowMs = 0;
   #order = 0;
   readonly #queue = new Set<Due>();
+  readonly #onSettled: () => void;
+
+  /** `onSettled`: called after each happening. */
+  constructor(onSettled: () => void) {
+    this.#onSettled = onSettled;
+  }
 
   readonly now = (): number => this.#nowMs;
 
@@ -41,15 +50,23 @@ export class SimClock implements Clock {
     };
   }
 
-  /** Lets time pass. */
+  /**
+   * Lets time pass.
+   *
+   * @throws InvariantError when there is no end to what happens meanwhile
+   */
   async advance(delayMs: number): Promise<void> {
     const endMs = this.#nowMs + delayMs;
+    let events = 0;
     await promisesSettled();
     for (let next = this.#next(endMs); next !== undefined; next = this.#next(endMs)) {
+      events += 1;
+      if (events > MOST_EVENTS) throw new InvariantError('time stands still');
       this.#queue.delete(next);
       this.#nowMs = Math.max(this.#nowMs, next.dueMs);
       next.run();
       await promisesSettled();
+      this.#onSettled();
     }
     this.#nowMs = endMs;
   }

@@ -31,6 +31,7 @@ export type DataplaneWatcher = {
   readonly installed: (held: HeldSa, operation: WireOperation & { readonly kind: 'add-sa' }) => void;
   readonly moved: (held: HeldSa) => void;
   readonly deleted: (held: HeldSa) => void;
+  readonly policyPut: (policy: SecurityPolicy) => void;
   readonly policyDeleted: (name: string) => void;
   readonly sent: (held: HeldSa, sequence: bigint) => void;
 };
@@ -117,6 +118,7 @@ export class SimDataplane {
         return { ...OK, counters: NO_COUNTERS };
       }
       case 'put-policy':
+        this.#watcher.policyPut(operation.policy);
         this.policies.set(policyName(operation.policy.id), { policy: operation.policy, charonInstanceId });
         return OK;
       case 'delete-policy': {
@@ -182,7 +184,7 @@ export class SimDataplane {
     if (held === undefined) return;
     const { sa } = held;
     if (what === 'reqid') this.sas.set(name, { ...held, sa: { ...sa, reqid: toReqId(99) } });
-    if (what === 'copy-df') this.sas.set(name, { ...held, sa: { ...sa, copyDf: !sa.copyDf } });
+    if (what === 'copy-df') this.sas.set(name, { ...held, sa: { ...sa, copyDf: false } });
     if (what === 'key') {
       this.#strangers += 1;
       const key = this.#strangers.toString(16).padStart(40, 'f');

@@ -41,10 +41,11 @@ export class ViolationError extends Error {
 export class World {
   /** What happened, in lines. */
   readonly log: string[] = [];
-  readonly #clock = new SimClock();
+  readonly #clock = new SimClock(() => this.#agent.checkIdle());
   readonly #random: SeededRandom;
   readonly #faults = new FaultPlan((fault) => this.#disturb('delayMs' in fault ? fault.delayMs : 0));
   readonly #monitor: Monitor;
+  readonly #latencyMs: number;
   /** Whose CHILD_SA an outbound SPI is cannot be told then. */
   readonly #hasSharedSpis: boolean;
   readonly #dataplane: SimDataplane;
@@ -59,6 +60,7 @@ export class World {
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
     this.#hasSharedSpis = this.#random.isTrue(50);
+    this.#latencyMs = this.#random.isTrue(50) ? 3 : 25;
     this.#monitor = new Monitor(() => this.#charon.plugin);
     this.#dataplane = new SimDataplane(this.#monitor, !this.#random.isTrue(20));
     this.#dataplane.onEvent = (event) => this.#onEvent(event);
@@ -189,16 +191,22 @@ export class World {
     }
   }
 
-  /** One bad entry holds up no other. */
+  /** The entry that is stuck vanishes, and can never be put back; later another one vanishes. */
   async #recoverBesidesStuck(): Promise<void> {
-    const { stuck } = this.#dataplane;
+    const { stuck, sas, policies } = this.#dataplane;
     if (stuck === undefined) return;
-    for (const _ of Array(5)) {
+    sas.delete(stuck);
+    policies.delete(stuck);
+    for (const _ of Array(6)) {
       await this.#pass(5_000);
       this.#check();
     }
-    const { rekeys } = this.#agent.engine.status();
-    if (rekeys.length === 0 && this.#charon.isIdle) {
+    const { engine } = this.#agent;
+    if (engine.status().link === 'up' && engine.status().rekeys.length === 0 && this.#charon.isIdle) {
+      const other = [...policies.keys()].find((name) => name !== stuck);
+      if (other !== undefined) policies.delete(other);
+      engine.audit().catch(() => undefined);
+      await this.#pass(1_000);
       this.#monitor.compareAll(this.#dataplane, 'one bad entry holds up no other', (name) => name === stuck);
     }
     this.#check();
@@ -274,6 +282,7 @@ export class World {
       dataplane: this.#dataplane,
       clock: this.#clock,
       random: this.#random,
+      latencyMs: this.#latencyMs,
       faults: this.#faults,
       monitor: this.#monitor,
       tunnels: this.#tunnels(),
