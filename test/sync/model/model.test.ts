@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { checkModel } from './property.ts';
 
 /** Under load fewer fit into the time; fewer than that would be no test. */
-const FEWEST_RUNS = 50;
+const FEWEST_RUNS = 20;
 
 function numberOf(name: string): number | undefined {
   const value = process.env[name];
