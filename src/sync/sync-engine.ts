@@ -370,7 +370,7 @@ export class SyncEngine implements AsyncDisposable {
       if (!isCurrent()) return undefined;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
-      this.#rekeys.setLost(repair.lost);
+      this.#rekeys.setLost(repair.lost.filter((id) => !touched.has(saKey(id))));
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
