@@ -247,13 +247,17 @@ chunk_t message_add_sa(sa_t *sa, announce_t announce)
  * Described in header.
  */
 chunk_t message_update_sa(uint64_t seq, kernel_ipsec_sa_id_t *id, bool inbound,
-						  kernel_ipsec_update_sa_t *data)
+						  kernel_ipsec_update_sa_t *data,
+						  announce_t announce)
 {
 	writer_t w;
 
 	writer_init(&w, MSG_UPDATE_SA);
 	writer_u64(&w, TAG_SEQ, seq);
-	writer_flag(&w, TAG_AWAITED);
+	if (announce == ANNOUNCE_AWAITED)
+	{
+		writer_flag(&w, TAG_AWAITED);
+	}
 	write_sa_id(&w, id, inbound);
 	writer_host(&w, TAG_NEW_SRC, data->new_src);
 	writer_host(&w, TAG_NEW_DST, data->new_dst);

@@ -75,9 +75,11 @@ chunk_t message_add_sa(sa_t *sa, announce_t announce);
  * @param id			SA where it is now
  * @param inbound		its direction
  * @param data			where it goes
+ * @param announce		ANNOUNCE_DONE if it is there whatever the agent says
  */
 chunk_t message_update_sa(uint64_t seq, kernel_ipsec_sa_id_t *id, bool inbound,
-						  kernel_ipsec_update_sa_t *data);
+						  kernel_ipsec_update_sa_t *data,
+						  announce_t announce);
 
 /**
  * DEL_SA.

@@ -115,8 +115,8 @@ CALLBACK(confirm, void,
 }
 
 /**
- * Tell the agent to move an SA back to where the table has it. Nobody waits
- * for that: an agent that can't will find the difference.
+ * Tell the agent that an SA is back where the table has it. Nobody waits for
+ * that: an agent that can't move it at once has to go on trying.
  *
  * @param src		source it may have now
  * @param dst		destination it may have now
@@ -138,7 +138,7 @@ static void send_back(private_kernel_lagopus_mover_t *this, sa_t *sa,
 	id.dst = dst;
 	this->feed->send(this->feed,
 					 message_update_sa(this->feed->next_seq(this->feed), &id,
-									   sa->data.inbound, &data));
+									   sa->data.inbound, &data, ANNOUNCE_DONE));
 }
 
 /**
@@ -207,7 +207,8 @@ static bool try_update(private_kernel_lagopus_mover_t *this, sa_t *sa,
 	request.seq = this->feed->next_seq(this->feed);
 	outcome = this->feed->call(this->feed, &request,
 						message_update_sa(request.seq, &sa->id,
-										  sa->data.inbound, data));
+										  sa->data.inbound, data,
+										  ANNOUNCE_AWAITED));
 	sa = this->sad->find_seq(this->sad, move.seq);
 	if (outcome == CALL_UNKNOWN && sa)
 	{

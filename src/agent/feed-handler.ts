@@ -66,6 +66,8 @@ function toSyncChange(change: FeedChange, vrfOf: VrfOf): SyncChange {
   switch (change.kind) {
     case 'add-policy':
       return { kind: 'add-policy', user: toPolicyUser(change.policy, vrfOf) };
+    case 'update-sa':
+      return { kind: 'update-sa', id: toSaId(change.id), move: toSaMove(change) };
     case 'del-sa':
       return { kind: 'delete-sa', id: toSaId(change.id) };
     case 'del-policy':
@@ -150,6 +152,8 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
 
 function describe(change: FeedChange): string {
   switch (change.kind) {
+    case 'update-sa':
+      return `move ${saKey(toSaId(change.id))} back`;
     case 'del-sa':
       return `delete ${saKey(toSaId(change.id))}`;
     case 'add-policy':

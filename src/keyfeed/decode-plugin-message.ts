@@ -43,10 +43,10 @@ export function decodePluginMessage(frame: Uint8Array, offset = 0): PluginMessag
         sa: decodeSa(from),
       };
     case 'update-sa':
-      from.required(attribute.AWAITED);
       return {
         kind,
         seq: from.required(attribute.SEQ),
+        awaited: from.optional(attribute.AWAITED) ?? false,
         id: decodeSaId(from),
         newSource: from.required(attribute.NEW_SRC),
         newDestination: from.required(attribute.NEW_DST),

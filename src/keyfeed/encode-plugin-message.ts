@@ -32,7 +32,7 @@ export function encodePluginMessage(message: PluginMessage): Uint8Array {
       putSa(to, message.sa);
       break;
     case 'update-sa':
-      to.put(attribute.AWAITED, true);
+      if (message.awaited) to.put(attribute.AWAITED, true);
       putSaId(to, message.id);
       to.put(attribute.NEW_SRC, message.newSource).put(attribute.NEW_DST, message.newDestination);
       to.put(attribute.ENCAP, message.encap).put(attribute.NEW_ENCAP, message.newEncap);

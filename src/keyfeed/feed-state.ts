@@ -77,10 +77,10 @@ export function stepFeed(state: FeedState, message: PluginMessage, offset: numbe
 function isRequest(message: FeedRequest | FeedChange): message is FeedRequest {
   switch (message.kind) {
     case 'get-spi':
-    case 'update-sa':
     case 'probe':
       return true;
     case 'add-sa':
+    case 'update-sa':
     case 'add-policy':
       return message.awaited;
     case 'del-sa':

@@ -140,6 +140,8 @@ export type AddSa = {
 export type UpdateSa = {
   readonly kind: 'update-sa';
   readonly seq: bigint;
+  /** False: back to where it was. */
+  readonly awaited: boolean;
   readonly id: FeedSaId;
   readonly newSource: Host;
   readonly newDestination: Host;
@@ -192,7 +194,7 @@ export type PluginMessage =
 export type FeedRequest = GetSpi | AddSa | UpdateSa | AddPolicy | Probe;
 
 /** What has happened already and needs no answer. */
-export type FeedChange = AddSa | DelSa | AddPolicy | DelPolicy | FlushSas | FlushPolicies;
+export type FeedChange = AddSa | UpdateSa | DelSa | AddPolicy | DelPolicy | FlushSas | FlushPolicies;
 
 export type AgentHello = {
   readonly kind: 'agent-hello';

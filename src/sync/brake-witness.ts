@@ -2,7 +2,7 @@ import type { SaId } from '../sad/index.ts';
 import { AgentError, type Clock, type Logger } from '../util/index.ts';
 import { type BackOffOptions, backOffMs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
-import type { TunnelControl } from './ports.ts';
+import type { ChildSaView, TunnelControl } from './ports.ts';
 
 /** What two complete listings say of SAs that the brake holds. */
 export type Testimony = {
@@ -19,6 +19,8 @@ export type BrakeWitnessOptions = {
   readonly backOff: BackOffOptions;
   /** Between two listings that agree. */
   readonly spacingMs: number;
+  /** What charon was told exists. */
+  readonly desired: () => Iterable<SaId>;
   readonly onTestimony: (testimony: Testimony) => void;
 };
 
@@ -54,8 +56,12 @@ export class BrakeWitness {
         await clock.sleep(spacingMs, { signal });
         const second = await this.#listed(signal);
         if (first !== undefined && second !== undefined) {
-          const listed = new Set([...first, ...second]);
-          const isListed = (id: SaId): boolean => listed.has(spiKey(id));
+          // Those that charon told of account for as many of the listed ones.
+          const told = countSpis(this.#options.desired());
+          const isListed = (id: SaId): boolean => {
+            const key = spiKey(id);
+            return Math.max(first.get(key) ?? 0, second.get(key) ?? 0) > (told.get(key) ?? 0);
+          };
           onTestimony({
             unlisted: this.#held.filter((id) => !isListed(id)),
             listed: this.#held.filter(isListed),
@@ -72,20 +78,31 @@ export class BrakeWitness {
   }
 
   /** Undefined: the listing was not complete. */
-  async #listed(signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
+  async #listed(signal: AbortSignal): Promise<SpiCounts | undefined> {
     const { children, isComplete } = await this.#options.tunnels.listAllChildSas({ signal });
-    if (!isComplete) return undefined;
-    const listed = new Set<string>();
-    for (const { protocol, inboundSpi, outboundSpi } of children) {
-      if (inboundSpi !== undefined) listed.add(spiKey({ direction: 'inbound', protocol, spi: inboundSpi }));
-      if (outboundSpi !== undefined)
-        listed.add(spiKey({ direction: 'outbound', protocol, spi: outboundSpi }));
-    }
-    return listed;
+    return isComplete ? countSpis(children.flatMap(sasOf)) : undefined;
   }
 }
 
-/** VICI's listing names an SA's peer by its IKE_SA only: of SAs with one SPI all are taken for listed. */
-function spiKey({ direction, protocol, spi }: Pick<SaId, 'direction' | 'protocol' | 'spi'>): string {
+/** VICI's listing names an SA's peer by its IKE_SA only. */
+type ListedSa = Pick<SaId, 'direction' | 'protocol' | 'spi'>;
+
+/** How many SAs have one SPI: peers draw outbound ones, each for itself. */
+type SpiCounts = ReadonlyMap<string, number>;
+
+function sasOf({ protocol, inboundSpi, outboundSpi }: ChildSaView): readonly ListedSa[] {
+  const sas: ListedSa[] = [];
+  if (inboundSpi !== undefined) sas.push({ direction: 'inbound', protocol, spi: inboundSpi });
+  if (outboundSpi !== undefined) sas.push({ direction: 'outbound', protocol, spi: outboundSpi });
+  return sas;
+}
+
+function spiKey({ direction, protocol, spi }: ListedSa): string {
   return `${direction} ${protocol} ${spi}`;
+}
+
+function countSpis(sas: Iterable<ListedSa>): SpiCounts {
+  const counts = new Map<string, number>();
+  for (const sa of sas) counts.set(spiKey(sa), (counts.get(spiKey(sa)) ?? 0) + 1);
+  return counts;
 }

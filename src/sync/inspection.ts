@@ -1,4 +1,4 @@
-import { type SaKey, type Spi, saKey } from '../sad/index.ts';
+import { type Spi, saKey } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import type { BackOffs } from './back-off.ts';
 import { type Comparison, compare, toSyncDiff } from './comparison.ts';
@@ -6,6 +6,7 @@ import type { DeletionGuard } from './deletion-guard.ts';
 import type { Withheld } from './deletions.ts';
 import type { DesiredState } from './desired-state.ts';
 import { type DryRun, toDryRun } from './dry-run.ts';
+import type { ExpiredSas } from './expired-sas.ts';
 import type { LinkState } from './link-state.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { CallOptions, DataplaneCapabilities } from './ports.ts';
@@ -22,7 +23,7 @@ export type InspectionOptions = Pick<SyncEngineOptions, 'dataplane' | 'random' |
   readonly backOffs: BackOffs;
   readonly rekeys: RekeyRequests;
   readonly deletions: Pick<DeletionGuard, 'charon' | 'weigh'>;
-  readonly expired: ReadonlySet<SaKey>;
+  readonly expired: ExpiredSas;
   readonly journal: SaJournal;
   readonly link: () => LinkState;
   readonly obstacle: () => string | undefined;
@@ -52,7 +53,7 @@ export class Inspection {
     const { comparison, capabilities } = await this.#compare(options);
     const withheld = deletions.weigh({ comparison, charon });
     return toDryRun({
-      ...{ comparison, withheld, expired },
+      ...{ comparison, withheld, expired: expired.current(clock.now()) },
       nowMs: clock.now(),
       repair: planRepair(comparison, withheld, capabilities),
       failed: backOffs.entries,
@@ -62,9 +63,14 @@ export class Inspection {
 
   explain(spi: Spi): readonly SaStory[] {
     const { clock, desired, pipeline, backOffs, rekeys, expired, journal } = this.#options;
-    const pending = [...pipeline.pending()];
+    const nowMs = clock.now();
     return tellStories(
-      { ...{ pending, backOffs, rekeys, expired, journal }, nowMs: clock.now(), desired: desired.sas },
+      {
+        ...{ nowMs, backOffs, rekeys, journal },
+        pending: [...pipeline.pending()],
+        expired: expired.current(nowMs),
+        desired: desired.sas,
+      },
       hasSpi(spi),
     );
   }

@@ -240,20 +240,24 @@ export class Pipeline {
       if (entries.length === maxBatch || keys.some((key) => batchKeys.has(key))) break;
       if (isFlush && entries.length > 0) break;
       this.#waiting.shift();
-      const prepared = prepare(work, this.#options.desired, (key) => this.#isSettled(key));
+      const prepared = prepare(work, this.#options.desired, {
+        isAwaited: item.answer !== undefined,
+        isSettled: (key) => this.#isSettled(key),
+      });
       if (work.kind === 'delete-sa') this.#options.hooks.left(saKey(work.id));
       for (const key of keys) {
-        batchKeys.add(key);
         for (const log of this.#touchLogs) log.add(key);
         this.#options.backOffs.clear(key);
       }
       this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
-      if (prepared.kind === 'operation') entries.push({ operation: prepared.operation, item });
-      else {
+      if (prepared.kind === 'answer') {
         if (prepared.answer.kind !== 'ok') this.#doubtIfCompared();
         this.#answer(item, prepared.answer);
+        continue;
       }
+      entries.push({ operation: prepared.operation, item });
+      for (const key of keys) batchKeys.add(key);
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
   }
@@ -333,7 +337,7 @@ export class Pipeline {
     }
     if (item === undefined) return;
     if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');
-    else this.#answer(item, complete(item.work, result, this.#options.desired));
+    else this.#answer(item, complete(item.work, result, this.#options.desired, { isAwaited }));
   }
 
   #setUnknown(batch: Batch, { operation, item }: Entry, reason: string): void {

@@ -36,12 +36,19 @@ function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): stri
   return `${direction} ${protocol} ${spi}`;
 }
 
-function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, ChildSaView> {
-  const index = new Map<string, ChildSaView>();
+/** Outbound SPIs are drawn by the peers, so that CHILD_SAs of two peers may have the same. */
+function indexChildren(children: readonly ChildSaView[]): ReadonlyMap<string, readonly ChildSaView[]> {
+  const index = new Map<string, ChildSaView[]>();
+  const enter = (direction: Direction, spi: Spi | undefined, child: ChildSaView): void => {
+    if (spi === undefined) return;
+    const key = childKey(direction, child.protocol, spi);
+    const entered = index.get(key);
+    if (entered === undefined) index.set(key, [child]);
+    else entered.push(child);
+  };
   for (const child of children) {
-    const { protocol, inboundSpi, outboundSpi } = child;
-    if (inboundSpi !== undefined) index.set(childKey('inbound', protocol, inboundSpi), child);
-    if (outboundSpi !== undefined) index.set(childKey('outbound', protocol, outboundSpi), child);
+    enter('inbound', child.inboundSpi, child);
+    enter('outbound', child.outboundSpi, child);
   }
   return index;
 }
@@ -95,6 +102,11 @@ export class RekeyRequests {
     this.#slots.release(key);
   }
 
+  /** Nobody wants SAs that are no longer there. */
+  keepOnly(keys: { readonly has: (key: SaKey) => boolean }): void {
+    for (const key of this.#rounds.entries.keys()) if (!keys.has(key)) this.drop(key);
+  }
+
   /** What a comparison found lost; nothing else is. */
   setLost(ids: readonly SaId[]): void {
     const lost = new Set(ids.map(saKey));
@@ -130,19 +142,19 @@ export class RekeyRequests {
   /** One rekey replaces both SAs of a CHILD_SA. One that charon is busy with is soon in use again, or gone. */
   #byChild(
     due: readonly Wanted[],
-    children: ReadonlyMap<string, ChildSaView>,
+    children: ReadonlyMap<string, readonly ChildSaView[]>,
   ): ReadonlyMap<ChildSaView, readonly Wanted[]> {
     const groups = new Map<ChildSaView, Wanted[]>();
     for (const wanted of due) {
       const [key, { id }] = wanted;
-      const child = children.get(childKey(id.direction, id.protocol, id.spi));
-      if (child === undefined || child.state !== 'INSTALLED') {
-        this.#rounds.tried(key, this.#options.busyBackOff);
-        continue;
+      const named = children.get(childKey(id.direction, id.protocol, id.spi)) ?? [];
+      const installed = named.filter(({ state }) => state === 'INSTALLED');
+      if (installed.length === 0) this.#rounds.tried(key, this.#options.busyBackOff);
+      for (const child of installed) {
+        const group = groups.get(child);
+        if (group === undefined) groups.set(child, [wanted]);
+        else group.push(wanted);
       }
-      const group = groups.get(child);
-      if (group === undefined) groups.set(child, [wanted]);
-      else group.push(wanted);
     }
     return groups;
   }

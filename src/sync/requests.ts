@@ -23,8 +23,10 @@ export type SyncRequest =
 
 /** What charon has done and waits for nobody about. */
 export type SyncChange =
-  /** A forward policy: no dataplane holds it. */
+  /** A forward policy, which no dataplane holds, or a shunt that came while nobody could be asked. */
   | { readonly kind: 'add-policy'; readonly user: PolicyUser }
+  /** Back to where it was. */
+  | { readonly kind: 'update-sa'; readonly id: SaId; readonly move: SaMove }
   | { readonly kind: 'delete-sa'; readonly id: SaId }
   | { readonly kind: 'delete-policy'; readonly user: PolicyUser }
   | { readonly kind: 'flush-sas' }

@@ -8,6 +8,7 @@ import { DeletionGuard } from './deletion-guard.ts';
 import type { Withheld } from './deletions.ts';
 import { DesiredState } from './desired-state.ts';
 import type { DryRun } from './dry-run.ts';
+import { ExpiredSas } from './expired-sas.ts';
 import { InitiateRequests } from './initiate-requests.ts';
 import { Inspection } from './inspection.ts';
 import { type Jitter, jitter } from './jitter.ts';
@@ -71,11 +72,15 @@ export class SyncEngine implements AsyncDisposable {
   readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
   readonly #inspection: Inspection;
-  /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
-  readonly #expired = new Set<SaKey>();
+  readonly #expired = new ExpiredSas();
   #link: LinkState = INITIAL_LINK;
   #charonInstanceId = '';
   #acquireFailure: string | undefined;
+  /**
+   * How often the writer's role may be taken back: a call that got no answer, ours or that of the
+   * agent before us, may arrive late and fence whoever has it by then.
+   */
+  #retakes = 0;
   #isCompared = false;
   #snapshots = 0;
   /** Another one when charon, or the dataplane, knows nothing of earlier readings of counters. */
@@ -97,6 +102,7 @@ export class SyncEngine implements AsyncDisposable {
       brake: options.brake ?? BRAKE,
       backOff: { ...WITNESS_BACK_OFF, jitter: this.#jitter },
       spacingMs: WITNESS_SPACING_MS,
+      desired: () => [...this.#desired.sas.values()].map(({ id }) => id),
       onReleased: () => this.#comparisons.want(),
     });
     this.#journal = new SaJournal({ clock });
@@ -184,7 +190,8 @@ export class SyncEngine implements AsyncDisposable {
     this.#desired.replace(snapshot);
     noteSnapshot(this.#journal, this.#desired.sas);
     this.#lastKnown.keepOnly(this.#desired.sas);
-    for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
+    this.#rekeys.keepOnly(this.#desired.sas);
+    this.#expired.keepOnly(this.#desired.sas);
     this.#isCompared = false;
     this.#step({ kind: 'snapshot' });
     if (this.#link.kind === 'up') {
@@ -223,6 +230,7 @@ export class SyncEngine implements AsyncDisposable {
   /** The dataplane answers, for the first time or again. */
   dataplaneUp(capabilities: DataplaneCapabilities): void {
     this.#isCompared = false;
+    this.#retakes = 1;
     this.#pipeline.close();
     this.#spis.clear();
     this.#step({ kind: 'dataplane-up', capabilities });
@@ -248,8 +256,10 @@ export class SyncEngine implements AsyncDisposable {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
     if (event.kind === 'expire' && event.isHard) {
-      this.#lastKnown.forget(saKey(event.id));
-      if (this.#desired.sas.has(saKey(event.id))) this.#expired.add(saKey(event.id));
+      const key = saKey(event.id);
+      this.#lastKnown.forget(key);
+      if (!this.#desired.sas.has(key)) return;
+      this.#comparisons.wantAt(this.#expired.note(key, this.#options.clock.now()));
     }
   }
 
@@ -301,7 +311,7 @@ export class SyncEngine implements AsyncDisposable {
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
       isInSync:
         this.#isCompared &&
-        repairs.length + rekeys.length + foreign.size + braked.size === 0 &&
+        repairs.length + rekeys.length + foreign.size + braked.size + this.#expired.size === 0 &&
         this.#pipeline.unknownCount === 0,
       bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
       charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
@@ -358,6 +368,7 @@ export class SyncEngine implements AsyncDisposable {
         return;
       } catch (error) {
         if (!(error instanceof AgentError) || signal.aborted) throw error;
+        this.#retakes += 1;
         if (this.#link !== link) return;
         if (attempts === 1) logger.warn({ error: error.message }, 'cannot take the writer role, will retry');
         this.#acquireFailure = error.message;
@@ -381,6 +392,13 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   #onFenced(reason: string): void {
+    if (this.#retakes > 0) {
+      this.#retakes -= 1;
+      this.#options.logger.warn({ reason }, 'fenced, maybe by a late call: taking the writer role back');
+      this.#pipeline.close();
+      this.#step({ kind: 'ambiguous' });
+      return;
+    }
     this.#options.logger.error({ reason }, 'another agent took the writer role; stop one of them');
     this.#isCompared = false;
     this.#pipeline.close();
@@ -390,13 +408,13 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   #retryLater(): void {
-    const dueMs = this.#backOffs.nextDueMs;
+    const dueMs = Math.min(this.#backOffs.nextDueMs, this.#expired.nextEndMs);
     if (Number.isFinite(dueMs)) this.#comparisons.wantAt(dueMs);
   }
 
   #forget(key: SaKey): void {
     this.#lastKnown.forget(key);
-    this.#expired.delete(key);
+    this.#expired.forget(key);
     this.#rekeys.drop(key);
   }
 
@@ -431,6 +449,11 @@ export class SyncEngine implements AsyncDisposable {
       }
       this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
       this.#lastKnown.keepOnly(this.#desired.sas);
+      for (const [key, { fields }] of comparison.sas.different) {
+        // What was read is another key's.
+        if (fields.includes('key')) this.#lastKnown.forget(key);
+      }
+      this.#rekeys.keepOnly(this.#desired.sas);
       const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
       noteComparison(this.#journal, comparison, this.#desired.sas);
       const repair = this.#planRepair(comparison, withheld, link.capabilities);
@@ -441,7 +464,8 @@ export class SyncEngine implements AsyncDisposable {
       this.#auditsSinceListing = 0;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
-      this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(repair.lost));
+      const lost = repair.lost.filter((id) => !touched.has(saKey(id)));
+      this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(lost));
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
@@ -456,7 +480,7 @@ export class SyncEngine implements AsyncDisposable {
     return planRepair({
       ...{ comparison, withheld, takesReplayState },
       lastKnown: this.#lastKnown,
-      expired: this.#expired,
+      expired: this.#expired.current(this.#options.clock.now()),
       order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
       isWaiting: (key) => this.#backOffs.isWaiting(key, this.#options.clock.now()),
     });

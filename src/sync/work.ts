@@ -6,6 +6,7 @@ import {
   type PolicyUser,
   policyDifferences,
   policyKey,
+  type SaId,
   type SecurityPolicy,
   saKey,
 } from '../sad/index.ts';
@@ -53,12 +54,18 @@ export function workKeys(work: Work): readonly string[] {
   }
 }
 
+export type PrepareOptions = {
+  /** Whether charon waits for the answer. What it does not wait for it has already, whatever comes. */
+  readonly isAwaited: boolean;
+  /** The dataplane is known to hold what is desired for this policy. */
+  readonly isSettled: (key: PolicyKey) => boolean;
+};
+
 /**
- * Turns work into an operation. What charon has already forgotten leaves desired here;
- * what it asks for enters only with the dataplane's yes, in `complete`.
- * `isSettled`: the dataplane is known to hold what is desired for this policy.
+ * Turns work into an operation. What charon has done enters or leaves desired here; what it
+ * asks for enters only with the dataplane's yes, in `complete`.
  */
-export function prepare(work: Work, desired: DesiredState, isSettled: (key: PolicyKey) => boolean): Prepared {
+export function prepare(work: Work, desired: DesiredState, options: PrepareOptions): Prepared {
   switch (work.kind) {
     case 'reserve-spi':
       return operationFor(work);
@@ -69,18 +76,16 @@ export function prepare(work: Work, desired: DesiredState, isSettled: (key: Poli
       return { kind: 'answer', answer: { kind: 'refused', ...problem } };
     }
     case 'update-sa':
-      if (desired.sas.has(saKey(work.id))) return operationFor(work);
-      return {
-        kind: 'answer',
-        answer: { kind: 'refused', code: 'not-found', reason: `there is no SA ${saKey(work.id)}` },
-      };
+      if (!options.isAwaited) desired.moveSa(work.id, work.move);
+      else if (!desired.sas.has(saKey(work.id))) return noSuchSa(work.id);
+      return operationFor(work);
     case 'delete-sa':
       desired.deleteSa(saKey(work.id));
       return operationFor({ kind: 'delete-sa', id: work.id });
     case 'add-policy':
-      return prepareAddPolicy(work.user, desired, isSettled);
+      return prepareAddPolicy(work.user, desired, options);
     case 'delete-policy':
-      return prepareDeletePolicy(work.user, desired, isSettled);
+      return prepareDeletePolicy(work.user, desired, options);
     case 'flush-sas':
       desired.clearSas();
       return { kind: 'answer', answer: OK };
@@ -92,24 +97,30 @@ export function prepare(work: Work, desired: DesiredState, isSettled: (key: Poli
   }
 }
 
+function noSuchSa(id: SaId): Prepared {
+  return {
+    kind: 'answer',
+    answer: { kind: 'refused', code: 'not-found', reason: `there is no SA ${saKey(id)}` },
+  };
+}
+
 function prepareAddPolicy(
   user: PolicyUser,
   desired: DesiredState,
-  isSettled: (key: PolicyKey) => boolean,
+  { isAwaited, isSettled }: PrepareOptions,
 ): Prepared {
   const key = policyKey(user.id);
   const policy = desired.policies.effectiveWith(user);
-  if (policy === undefined || (isSamePolicy(policy, desired.policies.effective(key)) && isSettled(key))) {
-    desired.policies.add(user);
-    return { kind: 'answer', answer: OK };
-  }
-  return operationFor({ kind: 'put-policy', policy });
+  const isThere = isSamePolicy(policy, desired.policies.effective(key)) && isSettled(key);
+  const isAnswered = policy === undefined || isThere;
+  if (isAnswered || !isAwaited) desired.policies.add(user);
+  return isAnswered ? { kind: 'answer', answer: OK } : operationFor({ kind: 'put-policy', policy });
 }
 
 function prepareDeletePolicy(
   user: PolicyUser,
   desired: DesiredState,
-  isSettled: (key: PolicyKey) => boolean,
+  { isSettled }: PrepareOptions,
 ): Prepared {
   const key = policyKey(user.id);
   const before = desired.policies.effective(key);
@@ -134,13 +145,18 @@ export function isEffective(operation: Operation, result: OperationResult): bool
   return isDelete && result.code === 'not-found';
 }
 
-/** Takes what the dataplane accepted into desired, and says what charon hears. */
-export function complete(work: Work, result: OperationResult, desired: DesiredState): SyncAnswer {
+/** Takes what charon asked for and the dataplane accepted into desired, and says what charon hears. */
+export function complete(
+  work: Work,
+  result: OperationResult,
+  desired: DesiredState,
+  { isAwaited }: Pick<PrepareOptions, 'isAwaited'>,
+): SyncAnswer {
   if (result.kind === 'refused') {
     if (work.kind === 'add-sa') desired.discard(work.sa);
     return { ...result, kind: isPassing(result.code) ? 'try-again' : 'refused' };
   }
-  accept(work, desired);
+  if (isAwaited) accept(work, desired);
   return { kind: 'ok', spi: result.spi };
 }
 

@@ -209,6 +209,7 @@ export const pluginMessages: fc.Arbitrary<PluginMessage> = fc.oneof(
   record({
     kind: kind('update-sa'),
     seq: u64,
+    awaited: fc.boolean(),
     id: saId,
     newSource: host,
     newDestination: host,

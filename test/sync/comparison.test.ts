@@ -115,7 +115,7 @@ test('moves an SA back that a half move left at its new address', async () => {
   assert.deepEqual(await agent.differences(), []);
 });
 
-test('replaces an inbound SA that holds another key, and an outbound one only by a rekey', async () => {
+test('an SA that holds another key goes, and a rekey brings the right one', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();
   await agent.ready();
@@ -123,16 +123,19 @@ test('replaces an inbound SA that holds another key, and an outbound one only by
     sampleSa({ direction: 'inbound', spi: 0x1000 }),
     sampleSa({ direction: 'outbound', spi: 0x1001 }),
   );
+  lab.dataplane.receive(0x1000, 4_711n);
+  await agent.engine.audit();
   lab.dataplane.changeSa(0x1000, { encryptionKey: Buffer.alloc(20, 9) });
   lab.dataplane.changeSa(0x1001, { encryptionKey: Buffer.alloc(20, 9) });
   lab.dataplane.arrived.length = 0;
   await agent.engine.audit();
-  assert.deepEqual(lab.dataplane.arrived, ['deleteSa', 'addSa', 'deleteSa']);
+  // Its replay state is the other key's: not for the inbound one to start with.
+  assert.deepEqual(lab.dataplane.arrived, ['deleteSa', 'deleteSa']);
   assert.deepEqual(
     (await agent.differences()).map(({ kind }) => kind),
-    ['missing'],
+    ['missing', 'missing'],
   );
-  assert.equal(agent.engine.status().rekeys.length, 1);
+  assert.equal(agent.engine.status().rekeys.length, 2);
 });
 
 test('compares again at its interval, and after events were lost', async () => {
@@ -160,16 +163,18 @@ test('a request goes ahead of a repair and is left alone by it', async () => {
   assert.deepEqual(await agent.differences(), []);
 });
 
-test('steps back when another agent takes the role of the writer', async () => {
+test('takes the role of the writer back once, as a late call may have fenced it, and steps back then', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();
   await agent.ready();
-  lab.dataplane.fence('test');
-  const answer = await agent.engine.handle({
-    kind: 'add-sa',
-    sa: sampleSa({ direction: 'inbound', spi: 0x1000 }),
-  });
-  assert.equal(answer.kind, 'try-again');
+  const answerWhenFenced = async (): Promise<string> => {
+    lab.dataplane.fence('test');
+    const sa = sampleSa({ direction: 'inbound', spi: 0x1000 });
+    return (await agent.engine.handle({ kind: 'add-sa', sa })).kind;
+  };
+  assert.equal(await answerWhenFenced(), 'try-again');
+  await agent.until('the role is taken back', () => agent.engine.status().link === 'up');
+  assert.equal(await answerWhenFenced(), 'try-again');
   assert.equal(agent.engine.status().link, 'fenced');
   assert.equal(agent.engine.readiness.kind, 'not-ready');
   // A snapshot proves that charon talks to us and not to the other one.

@@ -4,7 +4,7 @@ import { Feature } from '../../src/proto/index.ts';
 import { toSpi } from '../../src/sad/index.ts';
 import type { ChildSaView } from '../../src/sync/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
-import { SyncLab, type TestAgent } from '../support/sync-lab.ts';
+import { EMPTY, SyncLab, type TestAgent } from '../support/sync-lab.ts';
 
 const child = (state: string): ChildSaView => ({
   name: 'net',
@@ -117,6 +117,48 @@ test('an SA whose hard lifetime ended is neither reinstalled nor rekeyed', async
   lab.dataplane.loseSa(0x1002);
   await agent.engine.audit();
   assert.deepEqual(agent.engine.status().rekeys, []);
+  // charon should have deleted it long ago: it did not hear.
+  await agent.until('it is missed', () => agent.engine.status().rekeys.length === 1, 10_000);
+});
+
+test('forgets what charon no longer has', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await install(agent);
+  const { id, reqid } = sampleSa({ direction: 'outbound', spi: 0x1002 });
+  agent.engine.dataplaneEvent({ kind: 'sequence-overflow', id, reqid });
+  assert.equal(agent.engine.status().rekeys.length, 1);
+  await agent.ready(EMPTY, 'ff'.repeat(16));
+  assert.deepEqual(agent.engine.status().rekeys, []);
+});
+
+test('rekeys the CHILD_SAs of all peers that drew the SPI', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await install(agent);
+  const other = { ...child('INSTALLED'), childId: '6', ikeId: '2', inboundSpi: toSpi(0x1003) };
+  agent.tunnels.children = [child('INSTALLED'), other];
+  lab.dataplane.loseSa(0x1002);
+  await agent.engine.audit();
+  await agent.until('the first one was asked for', () => agent.tunnels.rekeyed.length === 1, 1);
+  await agent.until('so was the second', () => agent.tunnels.rekeyed.length === 2, 50);
+  assert.deepEqual(agent.tunnels.rekeyed, ['5', '6']);
+});
+
+test('an inbound SA with ESN is never installed again without its replay state (4)', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  await agent.add(
+    sampleSa({ direction: 'inbound', spi: 0x1001, change: { esn: true, replayWindow: 0 } }),
+    sampleSa({ direction: 'inbound', spi: 0x1002, change: { replayWindow: 0 } }),
+  );
+  await reboot(lab, agent);
+  assert.deepEqual(
+    lab.dataplane.sas.map(({ id }) => id?.spi),
+    [0x1002],
+  );
+  assert.equal(agent.engine.status().rekeys.length, 1);
 });
 
 test('an outbound SA without sequence numbers is rekeyed', async () => {

@@ -233,6 +233,55 @@ test('counts forward policies and never sends them', async () => {
   assert.deepEqual(lab.dataplane.arrived, []);
 });
 
+test('answers at once what follows a request that needs nothing of the dataplane', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  const user = sampleUser({ direction: 'forward', spi: 0x1001 });
+  const answers = await Promise.all([
+    agent.engine.handle({ kind: 'add-sa', sa: inbound(0x1001) }),
+    agent.engine.handle({ kind: 'add-policy', user }),
+    agent.engine.handle({ kind: 'add-policy', user }),
+  ]);
+  assert.deepEqual(
+    answers.map(({ kind }) => kind),
+    ['ok', 'ok', 'ok'],
+  );
+});
+
+test('installs a shunt charon did not wait for, however often it takes', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  lab.dataplane.refuseNext('putPolicy', ResultCode.RESULT_CODE_TEMPORARY);
+  const user = sampleUser({ direction: 'outbound', action: { kind: 'bypass' } });
+  agent.engine.change({ kind: 'add-policy', user });
+  await agent.idle();
+  assert.equal(lab.dataplane.policies.length, 0);
+  await agent.until('it is there', () => lab.dataplane.policies.length === 1, 200);
+  assert.equal(agent.engine.status().desiredPolicies, 1);
+  agent.engine.change({ kind: 'delete-policy', user });
+  await agent.until('it is gone', () => lab.dataplane.policies.length === 0);
+  assert.equal(agent.engine.status().desiredPolicies, 0);
+});
+
+test('takes an SA back to where it was, whenever the dataplane can', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  const { id, source } = inbound(0x1001);
+  await agent.add(inbound(0x1001));
+  const move = { source, destination: '198.18.0.9', udpEncapsulation: undefined, reqid: undefined };
+  await agent.engine.handle({ kind: 'update-sa', id, move });
+  lab.dataplane.refuseNext('updateSa', ResultCode.RESULT_CODE_TEMPORARY);
+  const back = { ...move, destination: id.destination };
+  agent.engine.change({ kind: 'update-sa', id: { ...id, destination: move.destination }, move: back });
+  await agent.idle();
+  assert.equal(agent.engine.desired().sas[0]?.id.destination, id.destination);
+  await agent.until('it is back', () => agent.engine.status().isInSync, 200);
+  assert.deepEqual(await agent.differences(), []);
+});
+
 test('retries a failed deletion with back-off, and lets nothing wait for it', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();

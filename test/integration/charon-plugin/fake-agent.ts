@@ -26,10 +26,10 @@ export const OK: Answer = { code: 'ok' };
 function isRequest(message: PluginMessage): message is FeedRequest {
   switch (message.kind) {
     case 'get-spi':
-    case 'update-sa':
     case 'probe':
       return true;
     case 'add-sa':
+    case 'update-sa':
     case 'add-policy':
       return message.awaited;
     default:
