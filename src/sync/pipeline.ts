@@ -14,7 +14,12 @@ import type { CycleSummary } from './status.ts';
 import { tryAgain, WaitingRequests, type WorkItem } from './waiting-requests.ts';
 import { accept, complete, isEffective, prepare, workKeys } from './work.ts';
 
-type Entry = { readonly operation: Operation; readonly item: WorkItem | undefined };
+type Entry = {
+  readonly operation: Operation;
+  readonly item: WorkItem | undefined;
+  /** Whether it took the place of background work that failed. */
+  readonly hadFailed: boolean;
+};
 
 type Batch = {
   readonly entries: readonly Entry[];
@@ -245,6 +250,7 @@ export class Pipeline {
         isSettled: (key) => this.#isSettled(key),
       });
       if (work.kind === 'delete-sa') this.#options.hooks.left(saKey(work.id));
+      const hadFailed = keys.some((key) => this.#options.backOffs.has(key));
       for (const key of keys) {
         for (const log of this.#touchLogs) log.add(key);
         this.#options.backOffs.clear(key);
@@ -256,7 +262,7 @@ export class Pipeline {
         this.#answer(item, prepared.answer);
         continue;
       }
-      entries.push({ operation: prepared.operation, item });
+      entries.push({ operation: prepared.operation, item, hadFailed });
       for (const key of keys) batchKeys.add(key);
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
@@ -285,7 +291,7 @@ export class Pipeline {
     const operations = plan.take(Math.min(maxBatch, this.#options.backgroundBatch));
     if (plan.left === 0) this.#plan = undefined;
     if (operations.length === 0) return undefined;
-    const entries = operations.map((operation) => ({ operation, item: undefined }));
+    const entries = operations.map((operation) => ({ operation, item: undefined, hadFailed: false }));
     return { entries, generation: this.#generation, plan };
   }
 
@@ -324,7 +330,7 @@ export class Pipeline {
     this.#options.hooks.suspect();
   }
 
-  #settle(batch: Batch, { operation, item }: Entry, result: OperationResult): void {
+  #settle(batch: Batch, { operation, item, hadFailed }: Entry, result: OperationResult): void {
     countOperation(this.#totals, operation, result);
     noteResult(this.#options.journal, operation, result, item === undefined ? 'repair' : 'request');
     batch.plan?.note(operation, result);
@@ -334,6 +340,8 @@ export class Pipeline {
     } else {
       this.#doubtIfCompared();
       if (!isAwaited && result.kind === 'refused') this.#backOff(operation, result.reason);
+      // What failed before is left to be done.
+      else if (hadFailed) this.#options.hooks.suspect();
     }
     if (item === undefined) return;
     if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');

@@ -304,6 +304,18 @@ test('retries a failed deletion with back-off, and lets nothing wait for it', as
   );
 });
 
+test('goes on with a failed deletion when a request on the same entry is refused', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  await agent.add(outbound(0x1001));
+  lab.dataplane.refuseNext('deleteSa', ResultCode.RESULT_CODE_TEMPORARY);
+  agent.engine.change({ kind: 'delete-sa', id: outbound(0x1001).id });
+  const sa = sampleSa({ direction: 'outbound', spi: 0x1001, keyByte: 9 });
+  assert.equal((await agent.engine.handle({ kind: 'add-sa', sa })).kind, 'refused');
+  await agent.until('it is gone', () => lab.dataplane.sas.length === 0);
+});
+
 test('flushes everything and nothing that came after', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();

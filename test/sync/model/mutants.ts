@@ -117,10 +117,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return [entry, ...this.#entries.values()].some((any) => any && any.notBeforeMs > nowMs);',
   },
   {
-    name: 'a comparison does not leave out what requests touch',
-    file: 'src/sync/comparison.ts',
-    find: 'fingerprintOf: listings.fingerprintOf,\n      ignored,',
-    replace: 'fingerprintOf: listings.fingerprintOf,',
+    name: 'a plan does not leave out what requests touch',
+    file: 'src/sync/plan-run.ts',
+    find: 'if (!operationKeys(operation).some((key) => this.#touched.has(key))) taken.push(operation);',
+    replace: 'taken.push(operation);',
   },
   {
     name: "a new snapshot does not void an older one's requests",
