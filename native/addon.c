@@ -7,45 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MTU 9216
-#define MIN_MTU 576
 #define READ_POLICY_WORDS 3
-
-static napi_value method_open(napi_env env, napi_callback_info info)
-{
-	struct engine_config config = { 0 };
-	struct net_error error;
-	napi_value self, name;
-	char tun_name[IFNAMSIZ + 1];
-	struct call call;
-	size_t length;
-	uv_loop_t *loop;
-
-	if (!begin_call(env, info, 1, &call) || !get_u32(env, call.args[0], "mtu", &config.mtu) ||
-	    !get_u32(env, call.args[0], "fwmark", &config.fwmark) ||
-	    !get_port(env, call.args[0], "udpPort", &config.udp_port) ||
-	    !get_bool(env, call.args[0], "isPersistent", &config.is_persistent)) {
-		return NULL;
-	}
-	if (napi_get_named_property(env, call.args[0], "tunName", &name) != napi_ok ||
-	    napi_get_value_string_utf8(env, name, tun_name, sizeof(tun_name), &length) != napi_ok || length == 0 ||
-	    length >= IFNAMSIZ) {
-		return throw_error(env, "tunName: expected a name of 1 to %d bytes", IFNAMSIZ - 1);
-	}
-	if (config.mtu < MIN_MTU || config.mtu > MAX_MTU) {
-		return throw_error(env, "mtu: expected %d to %d", MIN_MTU, MAX_MTU);
-	}
-	if (call.binding->self) {
-		return throw_error(env, "the engine is open already");
-	}
-	config.tun_name = tun_name;
-	if (napi_get_uv_event_loop(env, &loop) != napi_ok || !engine_open(call.engine, loop, &config, &error)) {
-		return throw_error(env, "cannot %s: %s", error.what, strerror(error.number));
-	}
-	napi_get_cb_info(env, info, NULL, NULL, &self, NULL);
-	napi_create_reference(env, self, 1, &call.binding->self);
-	return NULL;
-}
 
 static napi_value method_close(napi_env env, napi_callback_info info)
 {
@@ -106,6 +68,16 @@ static napi_value method_clear_flows(napi_env env, napi_callback_info info)
 
 	if (begin_call(env, info, 0, &call)) {
 		engine_clear_flows(call.engine);
+	}
+	return NULL;
+}
+
+static napi_value method_receive(napi_env env, napi_callback_info info)
+{
+	struct call call;
+
+	if (begin_call(env, info, 0, &call)) {
+		engine_receive(call.engine);
 	}
 	return NULL;
 }
@@ -251,6 +223,7 @@ NAPI_MODULE_INIT()
 		METHOD("readPolicy", method_read_policy),
 		METHOD("removePolicy", method_remove_policy),
 		METHOD("clearFlows", method_clear_flows),
+		METHOD("receive", method_receive),
 		METHOD("statistics", method_statistics),
 		METHOD("encapsulate", method_encapsulate),
 		METHOD("decapsulate", method_decapsulate),

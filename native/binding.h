@@ -1,8 +1,9 @@
 /*
  * Between JavaScript and the engine: what the addon's files share.
  *
- *     addon.c       the class, and its other methods     sa-methods.c  the methods of SAs
- *     arguments.c   from JavaScript                      callbacks.c   into JavaScript
+ *     addon.c       the class, and its other methods     open-method.c  open()
+ *     arguments.c   from JavaScript                      sa-methods.c   the methods of SAs
+ *     callbacks.c   into JavaScript
  */
 #ifndef LAGOPUS_BINDING_H_
 #define LAGOPUS_BINDING_H_
@@ -53,6 +54,9 @@ struct policy *policy_argument(const struct call *call);
 uint64_t *words_argument(const struct call *call, napi_value value, size_t wanted);
 bool bytes_argument(const struct call *call, napi_value value, uint8_t **data, size_t *length);
 napi_value number(napi_env env, uint32_t value);
+
+/* open-method.c */
+napi_value method_open(napi_env env, napi_callback_info info);
 
 /* sa-methods.c */
 napi_value method_add_sa(napi_env env, napi_callback_info info);

@@ -60,7 +60,7 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 {
 	struct verdict verdict = { .action = FLOW_DROP };
 	struct binding *binding = context;
-	napi_value args[6], result;
+	napi_value args[7], result;
 	napi_handle_scope handles;
 	uint32_t *words;
 	size_t length;
@@ -69,8 +69,9 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 	open_scope(binding);
 	napi_open_handle_scope(binding->env, &handles);
 	napi_get_boolean(binding->env, key->inbound, &args[0]);
-	key_arguments(binding->env, key, args + 1);
-	result = call_back(binding, "classify", args, 6);
+	args[1] = number(binding->env, key->device);
+	key_arguments(binding->env, key, args + 2);
+	result = call_back(binding, "classify", args, 7);
 	if (result && as_array(binding->env, result, napi_uint32_array, &data, &length) && length >= 3) {
 		words = data;
 		if (words[0] <= FLOW_PASS) {

@@ -1,8 +1,9 @@
 /*
  * What the files of the engine share: its state, and the frame of a slice.
  *
- *     engine.c    life and objects      slice.c    slices, reports, the SPD's answers
- *     outbound.c  TUN to sockets        inbound.c  sockets to TUN
+ *     engine.c    life and objects      resources.c  buffers and descriptors of an open engine
+ *     outbound.c  TUN to sockets        inbound.c    sockets to TUN
+ *     slice.c     slices, reports, the SPD's answers
  */
 #ifndef LAGOPUS_ENGINE_INTERNAL_H_
 #define LAGOPUS_ENGINE_INTERNAL_H_
@@ -17,7 +18,12 @@
 #define SLICE 64
 #define MAX_PACKET 65536
 
-enum { POLL_TUN, POLL_ESP, POLL_UDP, POLL_COUNT };
+enum { POLL_ESP, POLL_UDP, POLL_COUNT };
+
+/* A control message with one mark (SO_MARK). */
+struct mark_message {
+	_Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(uint32_t))];
+};
 
 struct transmit {
 	uint32_t count;
@@ -26,12 +32,25 @@ struct transmit {
 	struct mmsghdr messages[SLICE];
 	struct iovec parts[SLICE];
 	struct sockaddr_in to[SLICE];
+	struct mark_message marks[SLICE];
 };
 
 struct receive {
 	uint8_t *slots;
 	struct mmsghdr messages[SLICE];
 	struct iovec parts[SLICE];
+};
+
+/* A TUN device. */
+struct tun {
+	struct engine *engine;
+	/* Its place among the engine's devices. */
+	uint8_t index;
+	int fd;
+	uint32_t mtu;
+	uv_poll_t poll;
+	/* What is on its way to it: flows of two devices are never one segment. */
+	struct coalescer coalescer;
 };
 
 struct engine {
@@ -42,20 +61,25 @@ struct engine {
 	struct engine_statistics statistics;
 	struct sa *pending_sas;
 	struct policy *pending_policies;
-	struct coalescer coalescer;
 	struct transmit tx;
 	struct receive rx;
 	uint8_t *tun_buffer;
 	uint64_t now_ms;
-	uint32_t mtu;
+	uint32_t fwmark;
 	uint16_t identification;
 	bool is_busy;
 	bool is_open;
 	int sender;
+	struct tun *tuns;
+	uint32_t tun_count;
 	int fds[POLL_COUNT];
 	uint32_t open_polls;
 	uv_poll_t polls[POLL_COUNT];
 };
+
+/* resources.c; nothing stays open when it fails. */
+bool resources_open(struct engine *engine, const struct engine_config *config, struct net_error *error);
+void resources_close(struct engine *engine);
 
 /* slice.c */
 void slice_begin(struct engine *engine);
@@ -74,7 +98,7 @@ void on_tun_readable(uv_poll_t *poll, int status, int events);
 
 /* inbound.c */
 void on_outer_readable(uv_poll_t *poll, int status, int events);
-/* For the coalescer: `context` is the engine. */
+/* For the coalescer: `context` is the TUN device. */
 void write_tun(void *context, const struct iovec *parts, int count);
 
 #endif

@@ -5,6 +5,9 @@
  *     tun ─► split ─► flow cache ─► encapsulate ─► raw socket        (outbound)
  *     raw sockets ─► SA by SPI ─► decapsulate ─► selectors ─► flow cache ─► coalesce ─► tun
  *
+ * There may be several TUN devices. A packet's device is part of its flow's key; an inbound SA has the
+ * device its packets go to.
+ *
  * What an engine decides by asking (the SPD) and what it reports goes through callbacks. `classify`
  * runs inside a slice and must not call back into the engine; the others run after it and may.
  */
@@ -68,9 +71,18 @@ struct engine_callbacks {
 	void *context;
 };
 
-struct engine_config {
-	const char *tun_name;
+/* As many as a flow key tells apart. */
+#define ENGINE_MAX_DEVICES 256
+
+struct engine_device {
+	char name[IFNAMSIZ];
 	uint32_t mtu;
+};
+
+struct engine_config {
+	/* 1 to ENGINE_MAX_DEVICES; the first is the one of SAs that name none. */
+	const struct engine_device *devices;
+	uint32_t device_count;
 	bool is_persistent;
 	uint32_t fwmark;
 	uint16_t udp_port;
@@ -91,6 +103,13 @@ uint64_t engine_now_ms(void);
 const struct engine_statistics *engine_statistics(const struct engine *engine);
 
 struct sad *engine_sad(struct engine *engine);
+/* Whether an SA may name this device. Before the engine is open there is the first one. */
+bool engine_has_device(const struct engine *engine, uint32_t device);
+/*
+ * Delivers what the raw sockets hold already, up to a bound; callbacks are called from within. Call it
+ * before an inbound SA is removed: what came for it while it was there is still delivered.
+ */
+void engine_receive(struct engine *engine);
 /* Forgets everything the SPD said. Call it before an SA or policy is removed and after any change. */
 void engine_clear_flows(struct engine *engine);
 void engine_remove_sa(struct engine *engine, struct sa *sa);

@@ -101,6 +101,10 @@ struct sa {
 	bool copy_ecn;
 	bool copy_dscp_out;
 	bool copy_dscp_in;
+	/* Inbound: the TUN device its packets go to. */
+	uint8_t device;
+	/* Outbound: the mark its packets are sent under. */
+	uint32_t mark;
 	struct sa_limits soft;
 	struct sa_limits hard;
 	struct selectors source_selectors;

@@ -1,5 +1,5 @@
 /*
- * Cache from a packet's place in selector space to what the SPD says of it. Filled by asking
+ * Cache from a packet's place in selector space, and its TUN device, to what the SPD says of it. Filled by asking
  * JavaScript; emptied in one step whenever an SA or a policy changes, before any object it points to
  * is freed.
  */

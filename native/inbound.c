@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 
 #define PEER_REPORT_INTERVAL_MS 1000
+/* Of engine_receive(), per socket. */
+#define RECEIVE_SLICES 16
 
 static void note_peer(struct engine *engine, struct sa *sa, uint32_t address, uint16_t port)
 {
@@ -30,6 +32,7 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 	struct flow_key key;
 
 	ipv4_flow_key(inner->bytes, inner->length, true, &key);
+	key.device = sa->device;
 	if (!esp_selectors_match(sa, &key)) {
 		sa->counters.selector_drops++;
 		return ESP_MALFORMED;
@@ -44,7 +47,9 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 	return ESP_OK;
 }
 
-static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner)
+/* On ESP_OK `device` is where the inner packet goes. */
+static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner,
+	uint8_t *device)
 {
 	size_t header, total = ipv4_length(outer, length);
 	bool is_udp = total != 0 && outer[9] == IPPROTO_UDP;
@@ -62,6 +67,7 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t
 		engine->statistics.inboundUnknownSpi++;
 		return ESP_MALFORMED;
 	}
+	*device = sa->device;
 	pending = sa->pending;
 	result = esp_decapsulate(sa, outer + header, total - header, outer[1], inner);
 	if (is_udp && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
@@ -82,21 +88,22 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t
 enum esp_result engine_decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner)
 {
 	enum esp_result result;
+	uint8_t device;
 
 	slice_begin(engine);
-	result = decapsulate(engine, outer, length, inner);
+	result = decapsulate(engine, outer, length, inner, &device);
 	slice_finish(engine);
 	return result;
 }
 
 void write_tun(void *context, const struct iovec *parts, int count)
 {
-	struct engine *engine = context;
+	struct tun *tun = context;
 
-	if (writev(engine->fds[POLL_TUN], parts, count) < 0) {
-		engine->statistics.tunWriteFailed++;
+	if (writev(tun->fd, parts, count) < 0) {
+		tun->engine->statistics.tunWriteFailed++;
 	} else {
-		engine->statistics.tunPacketsWritten++;
+		tun->engine->statistics.tunPacketsWritten++;
 	}
 }
 
@@ -105,6 +112,8 @@ void on_outer_readable(uv_poll_t *poll, int status, int events)
 	struct engine *engine = poll->data;
 	struct receive *rx = &engine->rx;
 	struct esp_packet inner;
+	struct tun *tun;
+	uint8_t device;
 	int count = 0, i;
 
 	(void)events;
@@ -114,13 +123,31 @@ void on_outer_readable(uv_poll_t *poll, int status, int events)
 	}
 	for (i = 0; i < count; i++) {
 		engine->statistics.outerPacketsReceived++;
-		if (decapsulate(engine, rx->parts[i].iov_base, rx->messages[i].msg_len, &inner) == ESP_OK) {
-			coalesce_packet(&engine->coalescer, inner.bytes, inner.length);
+		if (decapsulate(engine, rx->parts[i].iov_base, rx->messages[i].msg_len, &inner, &device) == ESP_OK) {
+			coalesce_packet(&engine->tuns[device].coalescer, inner.bytes, inner.length);
 		}
 	}
-	coalesce_flush(&engine->coalescer);
+	for (tun = engine->tuns; tun < engine->tuns + engine->tun_count; tun++) {
+		coalesce_flush(&tun->coalescer);
+	}
 	if (status < 0) {
 		slice_fault(engine, poll, "receive from a raw socket", -status);
 	}
 	slice_finish(engine);
+}
+
+void engine_receive(struct engine *engine)
+{
+	uint64_t before;
+	int poll, slices;
+
+	for (poll = POLL_ESP; engine->is_open && poll <= POLL_UDP; poll++) {
+		for (slices = 0; slices < RECEIVE_SLICES && engine->is_open; slices++) {
+			before = engine->statistics.outerPacketsReceived;
+			on_outer_readable(&engine->polls[poll], 0, UV_READABLE);
+			if (engine->statistics.outerPacketsReceived - before < SLICE) {
+				break;
+			}
+		}
+	}
 }

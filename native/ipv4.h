@@ -30,7 +30,8 @@ struct flow_key {
 	uint8_t has_ports;
 	/* 1 for a packet that came out of a tunnel. */
 	uint8_t inbound;
-	uint8_t zero;
+	/* Which TUN device it came from or goes to; for the caller to set. */
+	uint8_t device;
 };
 
 /*

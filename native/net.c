@@ -20,6 +20,7 @@ static int fail(int fd, const char *what, struct net_error *error)
 {
 	error->what = what;
 	error->number = errno;
+	error->device = NULL;
 	if (fd >= 0) {
 		close(fd);
 	}

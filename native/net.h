@@ -13,6 +13,8 @@ struct net_error {
 	/* The step that failed. */
 	const char *what;
 	int number;
+	/* The TUN device it was about, or NULL. */
+	const char *device;
 };
 
 /*

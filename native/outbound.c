@@ -52,12 +52,18 @@ static uint8_t *transmit_slot(struct engine *engine)
 	return engine->tx.slots + engine->tx.count * engine->tx.stride + ESP_HEADROOM;
 }
 
-static void transmit(struct engine *engine, uint8_t *packet, size_t length)
+static void transmit(struct engine *engine, uint8_t *packet, size_t length, uint32_t mark)
 {
 	struct transmit *tx = &engine->tx;
+	struct msghdr *message = &tx->messages[tx->count].msg_hdr;
 
 	tx->parts[tx->count] = (struct iovec){ packet, length };
 	memcpy(&tx->to[tx->count].sin_addr, packet + 16, sizeof(struct in_addr));
+	/* The socket has the usual mark. */
+	message->msg_controllen = mark == engine->fwmark ? 0 : sizeof(tx->marks[0].bytes);
+	if (mark != engine->fwmark) {
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(message)), &mark, sizeof(mark));
+	}
 	tx->count++;
 }
 
@@ -91,7 +97,7 @@ static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t
 
 	switch (encapsulate(engine, sa, inner, length, &outer)) {
 	case ESP_OK:
-		transmit(engine, outer.bytes, outer.length);
+		transmit(engine, outer.bytes, outer.length, sa->mark);
 		break;
 	case ESP_EXHAUSTED:
 		engine->statistics.outboundExhausted++;
@@ -103,8 +109,9 @@ static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t
 }
 
 /* Returns the number of packets it was. */
-static uint32_t outbound(struct engine *engine, const uint8_t *bytes, size_t length)
+static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 {
+	struct engine *engine = tun->engine;
 	struct engine_statistics *statistics = &engine->statistics;
 	struct virtio_net_hdr offload;
 	const uint8_t *packet = bytes + sizeof(offload);
@@ -121,11 +128,12 @@ static uint32_t outbound(struct engine *engine, const uint8_t *bytes, size_t len
 		statistics->outboundNotIpv4++;
 		return 1;
 	}
-	if (split_largest(&split) > engine->mtu) {
+	if (split_largest(&split) > tun->mtu) {
 		statistics->outboundTooLarge++;
 		return 1;
 	}
 	ipv4_flow_key(packet, length, false, &key);
+	key.device = tun->index;
 	flow = lookup_flow(engine, &key);
 	switch (flow->action) {
 	case FLOW_PROTECT:
@@ -138,7 +146,7 @@ static uint32_t outbound(struct engine *engine, const uint8_t *bytes, size_t len
 				protect(engine, flow->sa, slot, length);
 			} else {
 				statistics->bypassed++;
-				transmit(engine, slot, length);
+				transmit(engine, slot, length, engine->fwmark);
 			}
 		}
 		return count;
@@ -165,7 +173,8 @@ static uint32_t outbound(struct engine *engine, const uint8_t *bytes, size_t len
 
 void on_tun_readable(uv_poll_t *poll, int status, int events)
 {
-	struct engine *engine = poll->data;
+	struct tun *tun = poll->data;
+	struct engine *engine = tun->engine;
 	uint32_t reads, packets = 0;
 	ssize_t length = 0;
 	int failure = status < 0 ? -status : 0;
@@ -173,12 +182,12 @@ void on_tun_readable(uv_poll_t *poll, int status, int events)
 	(void)events;
 	slice_begin(engine);
 	for (reads = 0; reads < SLICE && packets < SLICE && failure == 0; reads++) {
-		length = read(engine->fds[POLL_TUN], engine->tun_buffer, sizeof(struct virtio_net_hdr) + MAX_PACKET);
+		length = read(tun->fd, engine->tun_buffer, sizeof(struct virtio_net_hdr) + MAX_PACKET);
 		if (length < 0) {
 			failure = errno == EAGAIN || errno == EINTR ? 0 : errno;
 			break;
 		}
-		packets += outbound(engine, engine->tun_buffer, (size_t)length);
+		packets += outbound(tun, engine->tun_buffer, (size_t)length);
 	}
 	transmit_flush(engine);
 	if (failure != 0) {

@@ -13,13 +13,29 @@
 #define MAX_NONCE 64
 #define READ_SA_WORDS 9
 
-static bool get_sa(napi_env env, napi_value spec, struct sa *sa)
+static bool get_device(napi_env env, const struct engine *engine, napi_value spec, uint8_t *result)
+{
+	uint32_t device;
+
+	if (!get_u32(env, spec, "device", &device)) {
+		return false;
+	}
+	if (device >= ENGINE_MAX_DEVICES || !engine_has_device(engine, device)) {
+		throw_error(env, "device: there is no TUN device %u", device);
+		return false;
+	}
+	*result = (uint8_t)device;
+	return true;
+}
+
+static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, struct sa *sa)
 {
 	uint32_t window, highest;
 	uint8_t *bitmap;
 	size_t length;
 
-	return get_bool(env, spec, "isInbound", &sa->inbound) && get_u32(env, spec, "spi", &sa->spi) &&
+	return get_device(env, engine, spec, &sa->device) && get_u32(env, spec, "mark", &sa->mark) &&
+	       get_bool(env, spec, "isInbound", &sa->inbound) && get_u32(env, spec, "spi", &sa->spi) &&
 	       get_u32(env, spec, "source", &sa->source) && get_u32(env, spec, "destination", &sa->destination) &&
 	       get_bool(env, spec, "isUdp", &sa->udp) && get_port(env, spec, "sourcePort", &sa->source_port) &&
 	       get_port(env, spec, "destinationPort", &sa->destination_port) &&
@@ -55,7 +71,7 @@ napi_value method_add_sa(napi_env env, napi_callback_info info)
 	if (!sa) {
 		return throw_error(env, "out of memory");
 	}
-	if (!get_sa(env, call.args[0], sa)) {
+	if (!get_sa(env, call.engine, call.args[0], sa)) {
 		/* Its exception is pending. */
 	} else if (!esp_init(sa, encryption, encryption_key, encryption_key_length, integrity, integrity_key,
 			   integrity_key_length)) {

@@ -77,11 +77,11 @@ static bool needs_answer(private_kernel_lagopus_policies_t *this,
 }
 
 /**
- * A policy failed: make sure that its CHILD_SA does not outlive it, mutex held
+ * The SA an outbound policy of a CHILD_SA sends through, mutex held
  */
-static void condemn_sa(private_kernel_lagopus_policies_t *this,
-					   kernel_ipsec_policy_id_t *id,
-					   kernel_ipsec_manage_policy_t *data)
+static sa_t *find_sa(private_kernel_lagopus_policies_t *this,
+					 kernel_ipsec_policy_id_t *id,
+					 kernel_ipsec_manage_policy_t *data)
 {
 	kernel_ipsec_sa_id_t sa_id = {
 		.src = data->src,
@@ -91,16 +91,77 @@ static void condemn_sa(private_kernel_lagopus_policies_t *this,
 		.mark = id->mark,
 		.if_id = id->if_id,
 	};
-	sa_t *sa;
 
-	if (id->dir == POLICY_OUT && data->type == POLICY_IPSEC)
+	if (id->dir != POLICY_OUT || data->type != POLICY_IPSEC)
 	{
-		sa = this->sad->find(this->sad, &sa_id);
-		if (sa)
-		{
-			this->expiry->condemn(this->expiry, sa);
-		}
+		return NULL;
 	}
+	return this->sad->find(this->sad, &sa_id);
+}
+
+/**
+ * A policy failed: make sure that its CHILD_SA does not outlive it, mutex held
+ */
+static void condemn_sa(private_kernel_lagopus_policies_t *this,
+					   kernel_ipsec_policy_id_t *id,
+					   kernel_ipsec_manage_policy_t *data)
+{
+	sa_t *sa = find_sa(this, id, data);
+
+	if (sa)
+	{
+		this->expiry->condemn(this->expiry, sa);
+	}
+}
+
+/**
+ * Check if a policy switches traffic from another CHILD_SA to a confirmed SA of
+ * its own, mutex held.
+ *
+ * That comes last in a rekeying: the peer uses the new CHILD_SA already, and
+ * charon deletes the old one whatever becomes of the policy.
+ */
+static bool is_switch(private_kernel_lagopus_policies_t *this,
+					  policy_user_t *user)
+{
+	enumerator_t *enumerator;
+	policy_user_t *other;
+	sa_t *sa;
+	bool found = FALSE;
+
+	sa = find_sa(this, &user->policy->id, &user->data);
+	if (!sa || sa->awaiting)
+	{
+		return FALSE;
+	}
+	enumerator = user->policy->users->create_enumerator(user->policy->users);
+	while (!found && enumerator->enumerate(enumerator, &other))
+	{
+		found = other != user && !other->awaiting &&
+				other->data.type == POLICY_IPSEC &&
+				(other->data.sa->esp.spi || other->data.sa->ah.spi);
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * Take a policy nobody answered for, mutex held: as a change nobody waits for,
+ * behind a deletion of what may have been applied. Without a connection the
+ * next snapshot has it.
+ */
+static void take_unanswered(private_kernel_lagopus_policies_t *this,
+							policy_user_t *user, call_t outcome)
+{
+	if (outcome == CALL_UNKNOWN)
+	{
+		this->feed->send(this->feed,
+						 message_del_policy(this->feed->next_seq(this->feed),
+											user));
+	}
+	user->awaiting = FALSE;
+	user->seq = this->feed->next_seq(this->feed);
+	this->feed->send(this->feed, message_add_policy(user, ANNOUNCE_DONE));
 }
 
 /**
@@ -156,6 +217,13 @@ static bool try_add_policy(private_kernel_lagopus_policies_t *this,
 							   message_add_policy(user, ANNOUNCE_AWAITED));
 	if (outcome == CALL_OK)
 	{
+		return TRUE;
+	}
+	if (outcome != CALL_REFUSED && is_switch(this, user))
+	{
+		DBG1(DBG_KNL, "policy %R === %R %N waits for an agent: %s", id->src_ts,
+			 id->dst_ts, policy_dir_names, id->dir, request.reason);
+		take_unanswered(this, user, outcome);
 		return TRUE;
 	}
 	if (outcome == CALL_UNKNOWN)

@@ -121,7 +121,8 @@ static bool is_valid(feed_tag_t tag, chunk_t value)
 			{
 				return FALSE;
 			}
-			return value.len == ts_len(value) + 8;
+			/* mark, interface ID, idle time */
+			return value.len == ts_len(value) + 8 + 4 + 8;
 		default:
 			/* text */
 			return TRUE;
@@ -377,6 +378,9 @@ bool message_next_policy_usage(feed_message_t *this, size_t *offset,
 	len = 6 + 2 * address_len(pos[0]);
 	entry->dst_ts = create_ts(pos);
 	pos += len;
-	entry->idle_ms = untoh64(pos);
+	entry->mark.value = untoh32(pos);
+	entry->mark.mask = untoh32(pos + 4);
+	entry->if_id = untoh32(pos + 8);
+	entry->idle_ms = untoh64(pos + 12);
 	return TRUE;
 }

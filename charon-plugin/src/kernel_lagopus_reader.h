@@ -11,6 +11,7 @@
 #ifndef KERNEL_LAGOPUS_READER_H_
 #define KERNEL_LAGOPUS_READER_H_
 
+#include <ipsec/ipsec_types.h>
 #include <networking/host.h>
 #include <selectors/traffic_selector.h>
 
@@ -67,6 +68,8 @@ struct policy_usage_entry_t {
 	feed_direction_t direction;
 	traffic_selector_t *src_ts;
 	traffic_selector_t *dst_ts;
+	mark_t mark;
+	uint32_t if_id;
 	/** milliseconds since last use, or FEED_NEVER_USED */
 	uint64_t idle_ms;
 };

@@ -78,8 +78,8 @@ bool route_is_wanted(kernel_ipsec_policy_id_t *id,
 	uint8_t prefixlen;
 	bool exact;
 
-	if (id->dir != POLICY_OUT || id->if_id)
-	{	/* with an interface ID, routes to that interface decide */
+	if (id->dir != POLICY_OUT || id->if_id || id->mark.mask)
+	{	/* with an interface ID or a mark, routes to that interface decide */
 		return FALSE;
 	}
 	switch (data->type)

@@ -163,6 +163,8 @@ METHOD(kernel_lagopus_spd_t, account, void,
 	kernel_ipsec_policy_id_t id = {
 		.src_ts = entry->src_ts,
 		.dst_ts = entry->dst_ts,
+		.mark = entry->mark,
+		.if_id = entry->if_id,
 	};
 	policy_t *policy;
 

@@ -1,27 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Registry } from 'prom-client';
 import { LagopusDataplane, superviseDataplane } from '../lagopus/index.ts';
 import { SyncEngine } from '../sync/index.ts';
-import { AgentError, type Logger, systemClock } from '../util/index.ts';
+import { systemClock } from '../util/index.ts';
 import { ViciClient } from '../vici/index.ts';
+import { CharonAudit } from './charon-audit.ts';
 import { CharonLink } from './charon-link.ts';
 import type { AgentConfig } from './config.ts';
 import { startControlServer } from './control-server.ts';
 import { toDiffReport } from './diff-report.ts';
+import { explain } from './explain.ts';
 import { LinkStatus } from './link-status.ts';
-import type { StatusReport } from './reports.ts';
-import { toSadReport } from './sad-report.ts';
+import { StatusMetrics } from './metrics.ts';
+import { startMetricsServer } from './metrics-server.ts';
+import { toPlanReport } from './plan-report.ts';
+import type { CountsReport } from './reports.ts';
+import { RequestMeter } from './request-meter.ts';
+import { RestartCount } from './restart-count.ts';
+import type { RunAgentOptions } from './run-options.ts';
+import { readSad } from './sad-report.ts';
+import { parseSpi } from './spi-text.ts';
+import { toStatusReport } from './status-report.ts';
+import { runViciAgent } from './vici-agent.ts';
 import { followCharon } from './vici-link.ts';
 import { ViciTunnels } from './vici-tunnels.ts';
-
-export type RunAgentOptions = {
-  readonly logger: Logger;
-  readonly version: string;
-  readonly signal: AbortSignal;
-};
-
-/** A listing with names waits this long for VICI, and goes without them then. */
-const NAMES_DEADLINE_MS = 2_000;
+import { createVrfOf } from './vrf-rules.ts';
 
 /** Less than charon waits, so that it gets a reason and not a missed deadline. */
 const APPLY_DEADLINE_MS = 800;
@@ -33,6 +37,7 @@ const APPLY_DEADLINE_MS = 800;
  * @throws AgentError when the control socket or the TLS files cannot be used
  */
 export async function runAgent(config: AgentConfig, options: RunAgentOptions): Promise<void> {
+  if (config.source === 'vici') return await runViciAgent(config, options);
   const { logger, version } = options;
   const clock = systemClock;
   const failure = new AbortController();
@@ -52,6 +57,11 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     vici: new LinkStatus('vici', logger),
     dataplane: new LinkStatus('dataplane', logger),
   };
+  const audit = new CharonAudit({ clock, logger });
+  const registry = new Registry();
+  const meter = new RequestMeter(registry, clock);
+  const restarts = { charon: new RestartCount(), dataplane: new RestartCount() };
+  let actual: CountsReport | undefined;
   await using engine = new SyncEngine({
     ...{ dataplane, tunnels, clock, logger, random: randomBytes },
     applyDeadlineMs: APPLY_DEADLINE_MS,
@@ -59,40 +69,56 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     auditIntervalMs: config.auditIntervalMs,
     usageIntervalMs: config.usageIntervalMs,
     onReadiness: (readiness) => charon.readiness(readiness),
-    onUsage: (usage) => charon.usage(usage),
+    onUsage: (usage) => {
+      actual = { sas: usage.usages.length, policies: usage.policies.length };
+      charon.usage(usage);
+    },
   });
   const charon = new CharonLink({
     socketPath: config.plugin.socket,
     server: `ipsec-agent ${version}`,
-    ...{ engine, clock, logger, status: links.plugin },
+    ...{ clock, logger, status: links.plugin },
+    engine: {
+      replaceDesired: (snapshot, instance, startedMs) => {
+        restarts.charon.note(instance);
+        engine.replaceDesired(snapshot, instance, startedMs);
+      },
+      handle: meter.measured((request, call) => engine.handle(request, call)),
+      change: (change) => engine.change(change),
+      setupFailed: (name, failure) => engine.setupFailed(name, failure),
+      get readiness() {
+        return engine.readiness;
+      },
+    },
+    vrfOf: createVrfOf(config.vrfRules),
     probe: async () => {
       await dataplane.capabilities({ signal });
     },
   });
 
+  const status = () => toStatusReport({ ...{ version, engine, links, actual, restarts, meter, audit } });
   await using _control = await startControlServer(
     config.control.socket,
     {
-      status: () => statusReport(version, engine, links),
+      status,
       diff: async (call) => toDiffReport(await engine.diff(call)),
-      sad: async ({ signal: callSignal }) => {
-        const [{ sas }, { policies }, children] = await Promise.all([
-          dataplane.listSas(new Uint8Array(0), { signal: callSignal }),
-          dataplane.listPolicies({ signal: callSignal }),
-          childSasIfPossible(tunnels, callSignal),
-        ]);
-        return toSadReport({ sas, policies }, children);
-      },
+      plan: async (call) => toPlanReport(await engine.plan(call)),
+      sad: (call) => readSad(dataplane, tunnels, call),
+      explain: (spi, call) => explain(parseSpi(spi), { engine, dataplane, vici, audit }, call),
     },
     logger,
   );
+  await using _metrics =
+    config.metrics &&
+    (await startMetricsServer(config.metrics.listen, new StatusMetrics(registry, status), logger));
   logger.info({ version, control: config.control.socket }, 'agent started');
 
   const tasks = [
     charon.run({ signal }),
     followCharon(
       {
-        ...{ client: vici, tunnels, engine, clock, logger, status: links.vici },
+        ...{ client: vici, tunnels, engine, audit, clock, status: links.vici },
+        isPluginConnected: () => links.plugin.report.state === 'connected',
         auditIntervalMs: config.auditIntervalMs,
       },
       { signal },
@@ -101,6 +127,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
       ...{ dataplane, logger, signal },
       onUp: (capabilities) => {
         links.dataplane.connected(capabilities.server);
+        restarts.dataplane.note(capabilities.bootId);
         engine.dataplaneUp(capabilities);
       },
       onDown: (reason) => {
@@ -124,46 +151,4 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     await Promise.allSettled(tasks);
   }
   logger.info('agent stopped');
-}
-
-async function childSasIfPossible(
-  tunnels: ViciTunnels,
-  signal: AbortSignal,
-): Promise<Awaited<ReturnType<ViciTunnels['listChildSas']>>> {
-  try {
-    return await tunnels.listChildSas({
-      signal: AbortSignal.any([signal, AbortSignal.timeout(NAMES_DEADLINE_MS)]),
-    });
-  } catch (error) {
-    if (error instanceof AgentError) return [];
-    throw error;
-  }
-}
-
-function statusReport(
-  version: string,
-  engine: SyncEngine,
-  links: Readonly<Record<'plugin' | 'vici' | 'dataplane', LinkStatus>>,
-): StatusReport {
-  const status = engine.status();
-  const { added, updated, deleted, failed, unknown, operations, cycles, initiationsAsked } = status.counters;
-  return {
-    version,
-    // What the dataplane refuses stays in `repairs` and keeps nobody waiting.
-    isReady:
-      links.plugin.report.state === 'connected' &&
-      engine.readiness.kind === 'ready' &&
-      status.rekeys.length === 0,
-    plugin: links.plugin.report,
-    vici: links.vici.report,
-    dataplane: links.dataplane.report,
-    charonInstanceId: status.charonInstanceId ?? null,
-    dataplaneBootId: status.bootId ?? null,
-    desired: { sas: status.desiredSas, policies: status.desiredPolicies },
-    pending: status.waitingRequests + status.repairs.length + status.rekeys.length,
-    repairs: status.repairs,
-    withheld: status.withheld,
-    setups: status.setups,
-    totals: { added, updated, deleted, failed, unknown, operations, cycles, initiations: initiationsAsked },
-  };
 }

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { AgentError, errorMessage } from '../util/index.ts';
+import { parseMetricsAddress } from './metrics-server.ts';
+import { vrfRuleSchema } from './vrf-rules.ts';
 
 /** Where the agent looks when no `--config` is given; it may be absent. */
 export const DEFAULT_AGENT_CONFIG_PATH = '/etc/lagopus-ipsec/agent.yaml';
@@ -15,6 +17,13 @@ const viciUri = z
   .string()
   .regex(/^(unix:\/\/\/.+|tcp:\/\/.+:\d+)$/, 'expected unix:///path or tcp://host:port');
 
+const metricsAddress = z
+  .string()
+  .refine(
+    (address) => parseMetricsAddress(address) !== undefined,
+    'expected unix:///path or tcp://host:port, such as tcp://127.0.0.1:9464',
+  );
+
 const tls = z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath });
 
 /**
@@ -22,8 +31,11 @@ const tls = z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolute
  * their name ends with.
  */
 export const agentConfigSchema = z.strictObject({
-  /** Where SAs come from; `plugin` is charon's kernel-lagopus. */
-  source: z.literal('plugin').default('plugin'),
+  /**
+   * Where SAs come from. `plugin` is charon's kernel-lagopus. `vici` is any charon: it tells no keys, so
+   * that nothing is installed, but shown and compared.
+   */
+  source: z.enum(['plugin', 'vici']).default('plugin'),
   plugin: z.strictObject({ socket: absolutePath.default('/run/charon.lagopus') }).prefault({}),
   vici: z.strictObject({ uri: viciUri.default('unix:///run/charon.vici') }).prefault({}),
   dataplane: z
@@ -47,10 +59,14 @@ export const agentConfigSchema = z.strictObject({
     })
     .prefault({}),
   control: z.strictObject({ socket: absolutePath.default(DEFAULT_CONTROL_SOCKET) }).prefault({}),
+  /** In order: the first one that matches gives an SA and its policies their inner VRF. */
+  vrfRules: z.array(vrfRuleSchema).max(4_096).default([]),
   /** How often charon's counters are brought up to date. */
   usageIntervalMs: z.int().min(100).max(60_000).default(1_000),
   /** How often the dataplane's listing is compared with charon's. */
   auditIntervalMs: z.int().min(1_000).max(3_600_000).default(30_000),
+  /** Prometheus' text at /metrics, where somebody is to ask for it. */
+  metrics: z.strictObject({ listen: metricsAddress }).optional(),
   log: z
     .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info') })
     .prefault({}),

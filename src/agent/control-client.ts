@@ -1,8 +1,14 @@
 import { request } from 'node:http';
 import { AgentError } from '../util/index.ts';
-import type { DiffReport, SadReport, StatusReport } from './reports.ts';
+import type { DiffReport, ExplainReport, PlanReport, SadReport, StatusReport } from './reports.ts';
 
-type Reports = { readonly status: StatusReport; readonly sad: SadReport; readonly diff: DiffReport };
+type Reports = {
+  readonly status: StatusReport;
+  readonly sad: SadReport;
+  readonly diff: DiffReport;
+  readonly plan: PlanReport;
+  readonly explain: ExplainReport;
+};
 
 function describeFailure(path: string, error: NodeJS.ErrnoException): AgentError {
   const reasons: Readonly<Record<string, string>> = {
@@ -20,15 +26,18 @@ function describeFailure(path: string, error: NodeJS.ErrnoException): AgentError
 /**
  * Asks a running agent over its control socket.
  *
- * @throws AgentError `unavailable` when none answers, `refused` when it cannot tell now.
+ * @throws AgentError `unavailable` when none answers, `refused` when it cannot tell now,
+ *   `invalid-input` when the argument is none
  */
 export function askAgent<Name extends keyof Reports>(
   path: string,
   name: Name,
-  options: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly argument?: string },
 ): Promise<Reports[Name]> {
+  const { signal, argument } = options;
+  const url = argument === undefined ? `/${name}` : `/${name}/${encodeURIComponent(argument)}`;
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: path, path: `/${name}`, signal: options.signal }, (response) => {
+    const outgoing = request({ socketPath: path, path: url, signal }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
@@ -38,7 +47,9 @@ export function askAgent<Name extends keyof Reports>(
       response.on('end', () => {
         const body = JSON.parse(text);
         if (response.statusCode === 200) resolve(body);
-        else reject(new AgentError(String(body.error), { code: 'refused', retryable: true }));
+        else if (response.statusCode === 400) {
+          reject(new AgentError(String(body.error), { code: 'invalid-input' }));
+        } else reject(new AgentError(String(body.error), { code: 'refused', retryable: true }));
       });
     });
     outgoing.on('error', (error) => {

@@ -16,12 +16,14 @@ import {
 import type { SyncAnswer, SyncChange, SyncEngine, SyncRequest } from '../sync/index.ts';
 import { AgentError, assertNever, errorMessage, type Logger } from '../util/index.ts';
 import { toPolicyUser, toSaId, toSaMove, toSecurityAssociation } from './feed-to-sad.ts';
+import type { VrfOf } from './vrf-rules.ts';
 
 export type FeedHandlerOptions = {
   readonly engine: Pick<SyncEngine, 'replaceDesired' | 'handle' | 'change' | 'setupFailed'>;
   readonly charonInstanceId: string;
   /** On the clock's scale; undefined when charon does not tell. */
   readonly charonStartedMs: number | undefined;
+  readonly vrfOf: VrfOf;
   /** Whether the dataplane answers now; throws when it does not. */
   readonly probe: () => Promise<void>;
   /** The engine has the snapshot. */
@@ -38,7 +40,7 @@ function toResult(answer: SyncAnswer, algorithms: string | undefined): RequestRe
 }
 
 /** Every one but `probe`. */
-function toSyncRequest(request: Exclude<FeedRequest, { kind: 'probe' }>): SyncRequest {
+function toSyncRequest(request: Exclude<FeedRequest, { kind: 'probe' }>, vrfOf: VrfOf): SyncRequest {
   switch (request.kind) {
     case 'get-spi': {
       const address = (host: { readonly address: IpAddress }): IpAddress => host.address;
@@ -50,24 +52,24 @@ function toSyncRequest(request: Exclude<FeedRequest, { kind: 'probe' }>): SyncRe
       };
     }
     case 'add-sa':
-      return { kind: 'add-sa', sa: toSecurityAssociation(request.sa) };
+      return { kind: 'add-sa', sa: toSecurityAssociation(request.sa, vrfOf) };
     case 'update-sa':
       return { kind: 'update-sa', id: toSaId(request.id), move: toSaMove(request) };
     case 'add-policy':
-      return { kind: 'add-policy', user: toPolicyUser(request.policy) };
+      return { kind: 'add-policy', user: toPolicyUser(request.policy, vrfOf) };
     default:
       return assertNever(request, 'request');
   }
 }
 
-function toSyncChange(change: FeedChange): SyncChange {
+function toSyncChange(change: FeedChange, vrfOf: VrfOf): SyncChange {
   switch (change.kind) {
     case 'add-policy':
-      return { kind: 'add-policy', user: toPolicyUser(change.policy) };
+      return { kind: 'add-policy', user: toPolicyUser(change.policy, vrfOf) };
     case 'del-sa':
       return { kind: 'delete-sa', id: toSaId(change.id) };
     case 'del-policy':
-      return { kind: 'delete-policy', user: toPolicyUser(change.policy) };
+      return { kind: 'delete-policy', user: toPolicyUser(change.policy, vrfOf) };
     case 'flush-sas':
     case 'flush-policies':
       return { kind: change.kind };
@@ -81,7 +83,7 @@ function toSyncChange(change: FeedChange): SyncChange {
 
 /** Translates what charon's plugin says into the engine's terms; nothing waits here. */
 export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
-  const { engine, charonInstanceId, charonStartedMs, probe, onSnapshot, logger } = options;
+  const { engine, charonInstanceId, charonStartedMs, vrfOf, probe, onSnapshot, logger } = options;
 
   const answerProbe = async (): Promise<RequestResult> => {
     try {
@@ -97,8 +99,8 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
     onSnapshot(snapshot: FeedSnapshot): void {
       engine.replaceDesired(
         {
-          sas: snapshot.sas.map(toSecurityAssociation),
-          policyUsers: snapshot.policies.map(toPolicyUser),
+          sas: snapshot.sas.map((sa) => toSecurityAssociation(sa, vrfOf)),
+          policyUsers: snapshot.policies.map((policy) => toPolicyUser(policy, vrfOf)),
         },
         charonInstanceId,
         charonStartedMs,
@@ -114,7 +116,7 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
       let translated: SyncChange;
       try {
         logger.debug({ change: describe(change) }, 'charon changed');
-        translated = toSyncChange(change);
+        translated = toSyncChange(change, vrfOf);
       } catch (error) {
         if (error instanceof AgentError && error.code === 'malformed') throw error;
         // What cannot be expressed was refused when it was asked for: there is nothing to follow.
@@ -132,7 +134,7 @@ export function createFeedHandler(options: FeedHandlerOptions): FeedHandler {
       if (request.kind === 'probe') return answerProbe();
       let translated: SyncRequest;
       try {
-        translated = toSyncRequest(request);
+        translated = toSyncRequest(request, vrfOf);
       } catch (error) {
         // Charon asked for something that cannot be expressed: its own request fails, nothing else.
         const reason = errorMessage(error);

@@ -12,6 +12,7 @@ import {
   type UdpEncapsulation,
 } from '../sad/index.ts';
 import { AgentError, SecretBytes } from '../util/index.ts';
+import type { VrfOf } from './vrf-rules.ts';
 
 /** charon passes a mark of mask 0 where none is set. */
 function toMark(mark: FeedMark | undefined): Mark | undefined {
@@ -54,10 +55,11 @@ export function toSaId(id: FeedSaId): SaId {
 }
 
 /** The SA takes over the keys. */
-export function toSecurityAssociation(feed: FeedSa): SecurityAssociation {
+export function toSecurityAssociation(feed: FeedSa, vrfOf: VrfOf): SecurityAssociation {
   const { source, destination } = feed.id;
+  const id = toSaId(feed.id);
   return {
-    id: toSaId(feed.id),
+    id,
     source: source.address,
     mode: feed.mode,
     reqid: toReqId(feed.reqid),
@@ -77,6 +79,7 @@ export function toSecurityAssociation(feed: FeedSa): SecurityAssociation {
     tfc: feed.tfc,
     ipcomp: feed.ipcomp ?? 0,
     setMark: toMark(feed.setMark),
+    innerVrf: vrfOf(id),
     interface: feed.interface,
     label: feed.label,
     cpu: feed.cpu,
@@ -116,16 +119,17 @@ function toAction(feed: FeedPolicy): PolicyAction {
 }
 
 /** @throws AgentError `unsupported` for a policy that no contract can carry. */
-export function toPolicyUser(feed: FeedPolicy): PolicyUser {
+export function toPolicyUser(feed: FeedPolicy, vrfOf: VrfOf): PolicyUser {
+  const scope = { mark: toMark(feed.mark), ifId: toIfId(feed.ifId) };
   return {
     id: {
       direction: feed.direction,
       source: feed.source,
       destination: feed.destination,
-      mark: toMark(feed.mark),
-      ifId: toIfId(feed.ifId),
+      ...scope,
       interface: feed.interface,
       label: feed.label,
+      innerVrf: vrfOf(scope),
     },
     action: toAction(feed),
     priorityClass: feed.priorityClass,

@@ -4,12 +4,12 @@
  *
  *     keyfeed ─ CharonLink ─┐             ┌─ lagopus ─► dataplane
  *     vici ─── followCharon ┼─ SyncEngine ┤
- *     cli ─── control socket┘             └─ status, sad, diff
+ *     cli ─── control socket┘             └─ status, sad, diff, explain
  *
  * Invariants: only this folder knows concrete classes of every part; types of the key
  * feed and of VICI end here. A failed part that is not expected to fail ends the agent.
  */
-export { type RunAgentOptions, runAgent } from './agent.ts';
+export { runAgent } from './agent.ts';
 export {
   type AgentConfig,
   agentConfigSchema,
@@ -21,10 +21,16 @@ export { askAgent } from './control-client.ts';
 export type {
   DiffEntry,
   DiffReport,
+  ExplainReport,
   LinkReport,
+  PlanReport,
   PolicyEntry,
   SadEntry,
   SadReport,
+  SaExplanation,
+  ScopeReport,
   StatusReport,
   TotalsReport,
 } from './reports.ts';
+export type { RunAgentOptions } from './run-options.ts';
+export { parseSpi } from './spi-text.ts';

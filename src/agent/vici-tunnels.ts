@@ -12,7 +12,7 @@ import { AgentError } from '../util/index.ts';
 import type { ChildSaSummary, IkeSa, LoadedConnection, ViciClient } from '../vici/index.ts';
 
 /** charon prints 0 for an SPI it does not have yet. */
-function toOptionalSpi(spi: number | undefined): Spi | undefined {
+export function toOptionalSpi(spi: number | undefined): Spi | undefined {
   return spi === undefined || spi === 0 ? undefined : toSpi(spi);
 }
 
@@ -75,29 +75,18 @@ export class ViciTunnels implements TunnelControl {
     return children;
   }
 
-  async listAllChildSas({ signal }: CallOptions = {}): Promise<ChildSaListing> {
-    const before = await this.#client.stats({ signal });
-    const { children, ikeSas } = await this.#list({ signal });
-    const after = await this.#client.stats({ signal });
-    // charon drops an IKE_SA whose event would be too large, and says nothing.
-    return { children, isComplete: ikeSas >= Math.max(before.ikeSas.total, after.ikeSas.total) };
+  /** The same, and whether charon counts as many IKE_SAs. */
+  listing({ signal }: CallOptions = {}): Promise<ChildSaListing> {
+    return this.#listAndCount({ noblock: true, signal });
+  }
+
+  listAllChildSas({ signal }: CallOptions = {}): Promise<ChildSaListing> {
+    return this.#listAndCount({ noblock: false, signal });
   }
 
   async rekeyChildSa(child: ChildSaView, { signal }: CallOptions = {}): Promise<void> {
     const outcome = await this.#client.rekey(toFilter(child), { signal });
     if (outcome.kind === 'failed') throw refused(child, outcome.reason);
-  }
-
-  async #list(
-    options: CallOptions & { readonly noblock?: boolean },
-  ): Promise<{ readonly children: readonly ChildSaView[]; readonly ikeSas: number }> {
-    const children: ChildSaView[] = [];
-    let ikeSas = 0;
-    for await (const ike of this.#client.listSaSummaries(options)) {
-      ikeSas += 1;
-      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
-    }
-    return { children, ikeSas };
   }
 
   /** Asks for no other CHILD_SA: charon drops what tells of too many. */
@@ -124,6 +113,27 @@ export class ViciTunnels implements TunnelControl {
     // One with very many children is in no listing, but its name is.
     const isKnown = connection !== undefined || (await this.#client.getConns({ signal })).includes(name.ike);
     return isKnown ? outcome : { kind: 'impossible', reason: `charon has no connection ${name.ike}` };
+  }
+
+  /** charon drops an IKE_SA whose event would be too large, and says nothing: its own count tells. */
+  async #listAndCount(options: CallOptions & { readonly noblock: boolean }): Promise<ChildSaListing> {
+    const { signal } = options;
+    const before = await this.#client.stats({ signal });
+    const { children, ikeIds } = await this.#list(options);
+    const after = await this.#client.stats({ signal });
+    return { children, isComplete: ikeIds.size >= Math.max(before.ikeSas.total, after.ikeSas.total) };
+  }
+
+  async #list(
+    options: CallOptions & { readonly noblock: boolean },
+  ): Promise<{ readonly children: readonly ChildSaView[]; readonly ikeIds: ReadonlySet<number> }> {
+    const children: ChildSaView[] = [];
+    const ikeIds = new Set<number>();
+    for await (const ike of this.#client.listSaSummaries(options)) {
+      ikeIds.add(ike.uniqueId);
+      for (const child of ike.children) children.push(toView(ike.uniqueId, child));
+    }
+    return { children, ikeIds };
   }
 }
 

@@ -3,6 +3,7 @@ import { AgentError, errorMessage } from '../util/index.ts';
 import { charonCommand } from './charon.ts';
 import { dataplaneCommand } from './dataplane.ts';
 import { diffCommand } from './diff.ts';
+import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 import { sadCommand } from './sad.ts';
 import { statusCommand } from './status.ts';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     statusCommand,
     sadCommand,
     diffCommand,
+    explainCommand,
     waitReadyCommand,
     charonCommand,
   ]) {

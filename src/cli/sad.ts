@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { askAgent } from '../agent/index.ts';
+import { askAgent, type ScopeReport } from '../agent/index.ts';
 import { type AskOptions, print, printJson, withAskOptions } from './options.ts';
 
 /** cli-table3 without frames: columns, as `ip` and `swanctl` print them. */
@@ -19,6 +19,25 @@ export function plainTable(head: readonly string[], rows: readonly (readonly str
   return table.toString().replace(/[ ]+$/gm, '');
 }
 
+/** "vrf blue, if_id 5, mark 0x2a/0xff"; "-" for no scope. */
+function describeScope({ vrf, ifId, mark }: ScopeReport): string {
+  const parts = [
+    vrf === null ? undefined : `vrf ${vrf}`,
+    ifId === null ? undefined : `if_id ${ifId}`,
+    mark === null ? undefined : `mark ${mark}`,
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? '-' : parts.join(', ');
+}
+
+/** A column for scopes, when there are any. */
+function scopeColumn(entries: readonly ScopeReport[]): {
+  readonly head: readonly string[];
+  readonly cell: (entry: ScopeReport) => readonly string[];
+} {
+  const isUsed = entries.some((entry) => describeScope(entry) !== '-');
+  return isUsed ? { head: ['SCOPE'], cell: (entry) => [describeScope(entry)] } : { head: [], cell: () => [] };
+}
+
 /** `ipsec-agent sad`: what the dataplane holds. */
 export function sadCommand(): Command {
   const command = new Command('sad').description("show the dataplane's SAs and policies");
@@ -27,6 +46,7 @@ export function sadCommand(): Command {
       signal: AbortSignal.timeout(options.timeout),
     });
     if (options.json) return printJson({ sas, policies });
+    const scope = scopeColumn([...sas, ...policies]);
     const saHead = [
       'DIR',
       'SPI',
@@ -37,6 +57,7 @@ export function sadCommand(): Command {
       'PACKETS',
       'BYTES',
       'DROPS',
+      ...scope.head,
       'CHILD_SA',
     ];
     print(
@@ -52,6 +73,7 @@ export function sadCommand(): Command {
           sa.packets,
           sa.bytes,
           sa.drops,
+          ...scope.cell(sa),
           sa.childSa ?? '-',
         ]),
       ),
@@ -59,11 +81,12 @@ export function sadCommand(): Command {
     print('');
     print(
       plainTable(
-        ['DIR', 'SOURCE', 'DESTINATION', 'ACTION', 'PRIORITY'],
+        ['DIR', 'SOURCE', 'DESTINATION', ...scope.head, 'ACTION', 'PRIORITY'],
         policies.map((policy) => [
           policy.direction === 'inbound' ? 'in' : 'out',
           policy.source,
           policy.destination,
+          ...scope.cell(policy),
           policy.action,
           String(policy.priority),
         ]),

@@ -7,9 +7,9 @@ const POLL_INTERVAL_MS = 100;
 
 function describeWait(status: StatusReport): string {
   const links = { plugin: status.plugin, dataplane: status.dataplane };
-  const waiting = Object.entries(links).filter(([, link]) => link.state !== 'connected');
+  const waiting = Object.entries(links).filter(([, link]) => link?.state !== 'connected');
   if (waiting.length === 0) return 'the dataplane is not in sync yet';
-  return waiting.map(([name, link]) => `${name}: ${link.reason ?? 'connecting'}`).join('; ');
+  return waiting.map(([name, link]) => `${name}: ${link?.reason ?? 'connecting'}`).join('; ');
 }
 
 /** Asks until the agent is ready; the error says what it waited for last. */
@@ -20,6 +20,11 @@ async function waitReady(socket: string, timeoutMs: number): Promise<StatusRepor
     try {
       const status = await askAgent(socket, 'status', { signal });
       if (status.isReady) return status;
+      if (status.source === 'vici') {
+        throw new AgentError('the agent has `source: vici` and installs nothing: no tunnel waits for it', {
+          code: 'unsupported',
+        });
+      }
       lastReason = describeWait(status);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

@@ -146,7 +146,7 @@ export class Applier {
 
   #deleteSa(...[request, author]: Parameters<Sad['find']>): Outcome {
     const { sad, lifetimes, reservations, logger } = this.#options;
-    const record = sad.find(request, author);
+    const record = sad.findToDelete(request, author);
     if (record === undefined) {
       // An SPI that was drawn and never used is given back this way.
       reservations.release(request.id?.spi ?? 0);

@@ -15,6 +15,7 @@ export function capabilities(options: {
   readonly maxSas: number;
   readonly maxPolicies: number;
   readonly routeInterface: string;
+  readonly vrfs: string[];
 }): GetCapabilitiesResponse {
   return {
     ...options,
@@ -25,7 +26,6 @@ export function capabilities(options: {
     modes: [Mode.MODE_TUNNEL],
     features: [...supportedFeatures],
     maxReplayWindow: MAX_REPLAY_WINDOW,
-    vrfs: [],
     ackLatencyUs: ACK_LATENCY_US,
     spi: { min: MIN_SPI, max: 0xffffffff, mustReserve: false },
     maxBatch: MAX_BATCH,

@@ -14,8 +14,9 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
     verdict[2] = sa;
     return verdict;
   };
-  return (isInbound, source, destination, protocol, sourcePort, destinationPort) => {
-    const policy = spd.lookup(isInbound, { source, destination, protocol, sourcePort, destinationPort });
+  return (isInbound, device, source, destination, protocol, sourcePort, destinationPort) => {
+    const packet = { source, destination, protocol, sourcePort, destinationPort };
+    const policy = spd.lookup(isInbound, device, packet);
     // A decapsulated packet was checked against its SA's selectors already: only a DISCARD stands
     // against it now. The policy is looked for to be counted.
     if (isInbound)
@@ -30,7 +31,7 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
       case 'protect': {
         const { spi, destination: peer } = act.template;
         if (spi === 0) return answer(FlowAction.trap, handle);
-        const sa = sad.findOutbound(policy.owner, spi, peer);
+        const sa = sad.findOutbound(policy.owner, { ...policy.scope, spi, destination: peer });
         return sa === undefined
           ? answer(FlowAction.drop, handle)
           : answer(FlowAction.protect, handle, sa.handle);

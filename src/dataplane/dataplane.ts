@@ -4,7 +4,7 @@ import { AgentError, errorMessage, type Logger, systemClock } from '../util/inde
 import { Applier } from './applier.ts';
 import { capabilities } from './capabilities.ts';
 import { createClassifier } from './classifier.ts';
-import type { DataplaneConfig } from './config.ts';
+import { type DataplaneConfig, devicesOf } from './config.ts';
 import { Drills } from './drills.ts';
 import { EventLog } from './event-log.ts';
 import { warnIfRoutesYield } from './fail-closed.ts';
@@ -13,6 +13,7 @@ import { createEngine, type NativeCallbacks, type NativeEngine } from './native.
 import { Reporter } from './reporter.ts';
 import { Revisions } from './revision.ts';
 import { Sad } from './sad.ts';
+import { Scopes } from './scopes.ts';
 import { ContractServer } from './server.ts';
 import { createService } from './service.ts';
 import { Spd } from './spd.ts';
@@ -60,14 +61,17 @@ export class Dataplane implements AsyncDisposable {
     // One listener for each watcher.
     setMaxListeners(0, this.#stop.signal);
     const bootId = randomBytes(BOOT_ID_BYTES);
-    const { maxSas, maxPolicies } = config;
+    const { maxSas, maxPolicies, fwmark } = config;
+    const scopes = new Scopes(devicesOf(config));
     const sad = new Sad({
       engine: this.#engine,
       now: systemClock.now,
       maxSas,
+      scopes,
+      fwmark,
       encapPort: config.udpEncapPort,
     });
-    const spd = new Spd({ engine: this.#engine, maxPolicies, now: systemClock.now });
+    const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies, now: systemClock.now });
     const events = new EventLog(bootId, config.eventHistory);
     const revisions = new Revisions();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
@@ -89,7 +93,13 @@ export class Dataplane implements AsyncDisposable {
     });
     this.#server = new ContractServer(
       createService({
-        capabilities: capabilities({ bootId, maxSas, maxPolicies, routeInterface: config.tun.name }),
+        capabilities: capabilities({
+          bootId,
+          maxSas,
+          maxPolicies,
+          routeInterface: config.tun.name,
+          vrfs: [...scopes.vrfs],
+        }),
         bootId,
         sad,
         spd,
@@ -112,9 +122,10 @@ export class Dataplane implements AsyncDisposable {
     const dataplane = new Dataplane(config, logger);
     try {
       dataplane.#openEngine();
-      await warnIfRoutesYield(config.tun.name, logger);
+      for (const { name } of devicesOf(config)) await warnIfRoutesYield(name, logger);
       const port = await listen(dataplane.#server.grpc, config);
-      logger.info({ listen: config.listen, port, tun: config.tun.name }, 'dataplane ready');
+      const tun = devicesOf(config).map(({ name }) => name);
+      logger.info({ listen: config.listen, port, tun }, 'dataplane ready');
       return dataplane;
     } catch (error) {
       await dataplane[Symbol.asyncDispose]();
@@ -127,7 +138,7 @@ export class Dataplane implements AsyncDisposable {
     return this.#engine.statistics();
   }
 
-  /** Ends streams, lets calls finish, wipes every key and closes the devices; a persistent TUN device stays. */
+  /** Ends streams, lets calls finish, wipes every key and closes the devices; persistent TUN devices stay. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposal ??= this.#dispose();
     return this.#disposal;
@@ -135,16 +146,16 @@ export class Dataplane implements AsyncDisposable {
 
   #openEngine(): void {
     const { tun, fwmark, udpEncapPort } = this.#config;
+    const devices = devicesOf(this.#config).map(({ name, mtu }) => ({ name, mtu }));
     try {
       this.#engine.open({
-        tunName: tun.name,
-        mtu: tun.mtu,
+        devices,
         isPersistent: tun.persist,
         fwmark,
         udpPort: udpEncapPort,
       });
     } catch (cause) {
-      throw new AgentError(`TUN device ${tun.name}: ${errorMessage(cause)}`, { code: 'unavailable', cause });
+      throw new AgentError(errorMessage(cause), { code: 'unavailable', cause });
     }
   }
 

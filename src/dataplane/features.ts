@@ -1,4 +1,4 @@
-import { Feature, type Mark, ResultCode } from '../proto/index.ts';
+import { Feature, ResultCode } from '../proto/index.ts';
 import { Refusal } from './refusal.ts';
 
 /** What this dataplane implements of the contract's optional parts. */
@@ -6,6 +6,10 @@ export const supportedFeatures: readonly Feature[] = [
   Feature.FEATURE_UDP_ENCAPSULATION,
   Feature.FEATURE_INITIAL_SEQUENCE,
   Feature.FEATURE_REPLAY_STATE,
+  Feature.FEATURE_MARK,
+  Feature.FEATURE_SET_MARK,
+  Feature.FEATURE_IF_ID,
+  Feature.FEATURE_VRF,
   Feature.FEATURE_COPY_DF,
   Feature.FEATURE_COPY_ECN,
   Feature.FEATURE_COPY_DSCP,
@@ -17,7 +21,8 @@ export const supportedFeatures: readonly Feature[] = [
   Feature.FEATURE_ACQUIRE,
 ];
 
-function featureName(feature: number): string {
+/** As the contract calls it. */
+export function featureName(feature: number): string {
   return Object.entries(Feature).find(([, value]) => value === feature)?.[0] ?? `feature ${feature}`;
 }
 
@@ -37,24 +42,14 @@ export function checkRequiredFeatures(required: readonly Feature[]): void {
   }
 }
 
-/** What narrows an SA or policy to a part of the traffic, as in SaId and PolicyId. */
-export type Scope = {
-  readonly mark?: Mark | undefined;
-  readonly ifId: number;
-  readonly vrf: string;
-  readonly interface?: string;
-  readonly label?: Uint8Array;
-};
-
-export function refuseScope(scope: Scope): void {
-  const { mark } = scope;
-  refuseFeature(
-    mark !== undefined && (mark.value !== 0 || mark.mask !== 0),
-    Feature.FEATURE_MARK,
-    'packets are not told apart by mark',
-  );
-  refuseFeature(scope.ifId !== 0, Feature.FEATURE_IF_ID, 'there is one TUN device');
-  refuseFeature(scope.vrf !== '', Feature.FEATURE_VRF, 'there is one routing domain');
-  refuseFeature((scope.interface ?? '') !== '', Feature.FEATURE_INTERFACE, 'there is one TUN device');
-  refuseFeature((scope.label?.length ?? 0) > 0, Feature.FEATURE_LABEL, 'security labels are not implemented');
+/** What else narrows an SA or policy in the contract, and nothing here acts on. */
+export function refuseOtherScopes({
+  interface: name,
+  label,
+}: {
+  interface: string;
+  label: Uint8Array;
+}): void {
+  refuseFeature(name !== '', Feature.FEATURE_INTERFACE, 'packets are not told apart by where they came in');
+  refuseFeature(label.length > 0, Feature.FEATURE_LABEL, 'security labels are not implemented');
 }

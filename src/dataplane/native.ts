@@ -41,6 +41,10 @@ export type NativeSa = {
   readonly copyEcn: boolean;
   readonly copyDscpOut: boolean;
   readonly copyDscpIn: boolean;
+  /** Inbound: where its packets go, a place in the list of devices given to open(). */
+  readonly device: number;
+  /** Outbound: the mark of what it sends. */
+  readonly mark: number;
   /** 0 is no limit. */
   readonly softBytes: bigint;
   readonly softPackets: bigint;
@@ -69,6 +73,7 @@ export type NativeCallbacks = {
   /** What the SPD says of a packet: FlowAction, policy handle, SA handle. Must not call the engine. */
   readonly classify: (
     isInbound: boolean,
+    device: number,
     source: number,
     destination: number,
     protocol: number,
@@ -85,7 +90,7 @@ export type NativeCallbacks = {
     sourcePort: number,
     destinationPort: number,
   ) => void;
-  /** The TUN device or a socket is unusable. */
+  /** A TUN device or a socket is unusable. */
   readonly fault: (what: string, why: string) => void;
   /** After close(): every descriptor is closed. */
   readonly closed: () => void;
@@ -113,10 +118,9 @@ export const NEVER = 2n ** 64n - 1n;
 
 /** The packet paths (native/engine.h). Every method throws on a handle or value that is wrong. */
 export type NativeEngine = {
-  /** Opens the TUN device and the raw sockets; packets move from now on. */
+  /** Opens the TUN devices (1 to 256) and the raw sockets; packets move from now on. */
   open(config: {
-    readonly tunName: string;
-    readonly mtu: number;
+    readonly devices: readonly { readonly name: string; readonly mtu: number }[];
     readonly isPersistent: boolean;
     readonly fwmark: number;
     readonly udpPort: number;
@@ -137,6 +141,8 @@ export type NativeEngine = {
   removePolicy(policy: Handle): void;
   /** After any change of what classify() would say. */
   clearFlows(): void;
+  /** Delivers what the raw sockets hold already, up to a bound; callbacks come from within. */
+  receive(): void;
   statistics(): Record<string, bigint>;
   /** One packet without any descriptor: the outer packet, or an EspResult. */
   encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;

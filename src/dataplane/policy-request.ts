@@ -1,9 +1,10 @@
 import { type Policy, PolicyAction, type PolicyId, ResultCode, type SaTemplate } from '../proto/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
-import { refuseScope } from './features.ts';
+import { refuseOtherScopes } from './features.ts';
 import type { PolicyMatch } from './policy-order.ts';
 import { Refusal } from './refusal.ts';
 import { checkMode, checkProtocol, parseDirection } from './sa-request.ts';
+import { parseMark, type Scope, scopeKey } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 
 /** How a PROTECT policy finds its SA; SPI 0 is a trap. */
@@ -15,7 +16,9 @@ export type PolicyAct =
   | { readonly kind: 'discard' };
 
 /** A policy's identity, checked. */
-export type PolicyName = Pick<PolicyMatch, 'isInbound' | 'source' | 'destination'>;
+export type PolicyName = Pick<PolicyMatch, 'isInbound' | 'source' | 'destination'> & {
+  readonly scope: Scope;
+};
 
 function invalid(message: string): Refusal {
   return new Refusal(ResultCode.RESULT_CODE_INVALID, message);
@@ -54,11 +57,12 @@ export function parseAct(policy: Policy): PolicyAct {
 /** @throws Refusal */
 export function parsePolicyName(id: PolicyId | undefined): PolicyName {
   if (id === undefined) throw invalid('the policy has no id');
-  refuseScope({ mark: id.mark, ifId: id.ifId, vrf: id.innerVrf, interface: id.interface, label: id.label });
+  refuseOtherScopes(id);
   return {
     isInbound: parseDirection(id.direction),
     source: parseSelector(id.source, 'source selector'),
     destination: parseSelector(id.destination, 'destination selector'),
+    scope: { vrf: id.innerVrf, ifId: id.ifId, mark: parseMark(id.mark) },
   };
 }
 
@@ -68,5 +72,6 @@ function selectorKey(s: Selector): string {
 
 /** The key of a policy in tables; every owner has policies of its own. */
 export function policyKey(name: PolicyName, owner: string): string {
-  return `${name.isInbound ? 'in' : 'out'} ${selectorKey(name.source)} ${selectorKey(name.destination)} ${owner}`;
+  const selectors = `${selectorKey(name.source)} ${selectorKey(name.destination)}`;
+  return `${name.isInbound ? 'in' : 'out'} ${selectors} ${scopeKey(name.scope)} ${owner}`;
 }

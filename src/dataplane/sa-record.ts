@@ -2,12 +2,14 @@ import type { Sa, SaCounters, SaId, SaState } from '../proto/index.ts';
 import { encodeIpv4, formatIpv4, type Ipv4 } from './address.ts';
 import { type Handle, type NativeEngine, type NativeSa, NEVER, SaWord } from './native.ts';
 import type { SaName, SaRequest, UdpPorts } from './sa-request.ts';
+import { type DeviceIndex, describeScope, noScope, type Scope, scopeKey } from './scopes.ts';
 import type { Selector } from './selector.ts';
 
 /** An installed SA. Replaced, not changed, when it moves, so that a listing under way stays whole. */
 export type SaRecord = {
   readonly handle: Handle;
   readonly name: SaName;
+  readonly device: DeviceIndex;
   readonly owner: string;
   readonly charonInstanceId: Uint8Array;
   /** As it is listed: without keys. */
@@ -17,15 +19,32 @@ export type SaRecord = {
   readonly formerKeys: readonly string[];
 };
 
-/** The key of an SA in tables: one namespace for all owners, since packets carry no owner. */
+/**
+ * The key of an SA in tables. One namespace for all owners, and for inbound SAs of all scopes: packets
+ * carry neither.
+ */
 export function saKey(name: SaName): string {
-  return `${name.isInbound ? 'in' : 'out'} ${name.spi} ${name.destination}`;
+  const { isInbound, spi, destination } = name;
+  return isInbound ? `in ${spi} ${destination}` : `out ${spi} ${destination} ${scopeKey(scopeOf(name))}`;
+}
+
+/** What of a scope names an SA. */
+function scopeOf({ ifId, mark }: SaName): Scope {
+  return { ...noScope, ifId, mark };
+}
+
+export function hasSameScope(a: SaName, b: SaName): boolean {
+  return scopeKey(scopeOf(a)) === scopeKey(scopeOf(b));
 }
 
 /** "inbound ESP SA c0ffee00 to 198.18.0.1", for messages and logs. */
 export function describeSa(name: SaName): string {
   const spi = name.spi.toString(16).padStart(8, '0');
-  return `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatIpv4(name.destination)}`;
+  const scope = describeScope(scopeOf(name));
+  return (
+    `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatIpv4(name.destination)}` +
+    (scope === '' ? '' : ` (${scope})`)
+  );
 }
 
 const noKey = Buffer.alloc(0);
@@ -75,6 +94,8 @@ export function nativeSaOf(request: SaRequest): NativeSa {
     copyEcn: sa.copyEcn,
     copyDscpOut: request.copyDscpOut,
     copyDscpIn: request.copyDscpIn,
+    device: request.device,
+    mark: request.outerMark,
     softBytes: softLifetime.bytes,
     softPackets: softLifetime.packets,
     hardBytes: hardLifetime.bytes,

@@ -12,8 +12,9 @@ import {
 } from '../proto/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
 import { checkAlgorithms } from './algorithms.ts';
-import { checkRequiredFeatures, refuseFeature, refuseScope } from './features.ts';
+import { checkRequiredFeatures, refuseFeature, refuseOtherScopes } from './features.ts';
 import { Refusal } from './refusal.ts';
+import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 
 export const MAX_REPLAY_WINDOW = 65536;
@@ -22,7 +23,11 @@ const MAX_SELECTORS = 256;
 const SEQUENCE_END = 2n ** 32n;
 
 /** An SA's identity, checked. */
-export type SaName = { readonly isInbound: boolean; readonly spi: number; readonly destination: Ipv4 };
+export type SaName = Pick<Scope, 'ifId' | 'mark'> & {
+  readonly isInbound: boolean;
+  readonly spi: number;
+  readonly destination: Ipv4;
+};
 
 export type UdpPorts = { readonly sourcePort: number; readonly destinationPort: number };
 
@@ -33,6 +38,10 @@ export type SaRequest = {
   readonly name: SaName;
   readonly source: Ipv4;
   readonly udp: UdpPorts | undefined;
+  /** The TUN device of its scope. */
+  readonly device: DeviceIndex;
+  /** Outbound: the mark of what it sends. */
+  readonly outerMark: number;
   readonly sourceSelectors: readonly Selector[];
   readonly destinationSelectors: readonly Selector[];
   readonly softLifetime: Lifetime;
@@ -74,12 +83,14 @@ export function checkMode(mode: Mode): void {
 export function parseSaName(id: SaId | undefined): SaName {
   if (id === undefined) throw invalid('the SA has no id');
   checkProtocol(id.protocol);
-  refuseScope({ mark: id.mark, ifId: id.ifId, vrf: id.outerVrf });
+  refuseFeature(id.outerVrf !== '', Feature.FEATURE_VRF, 'outer packets have one routing domain');
   if (id.spi < MIN_SPI) throw invalid(`SPI ${id.spi} is reserved (RFC 4303, 2.1)`);
   return {
     isInbound: parseDirection(id.direction),
     spi: id.spi,
     destination: parseIpv4(id.destination, 'outer destination'),
+    ifId: id.ifId,
+    mark: parseMark(id.mark),
   };
 }
 
@@ -106,15 +117,25 @@ export function parseUdp(
 }
 
 function refuseUnimplemented(sa: Sa): void {
-  const setMark = sa.setMark !== undefined && (sa.setMark.value !== 0 || sa.setMark.mask !== 0);
   refuseFeature(sa.esn, Feature.FEATURE_ESN, 'sequence numbers have 32 bits');
-  refuseFeature(setMark, Feature.FEATURE_SET_MARK, 'packets are not marked');
-  refuseFeature(sa.ifIdOut !== 0, Feature.FEATURE_IF_ID, 'there is one TUN device');
-  refuseScope({ ifId: 0, vrf: sa.innerVrf, interface: sa.interface, label: sa.label });
+  refuseFeature(sa.ifIdOut !== 0, Feature.FEATURE_IF_ID, 'an SA has one, in its id');
+  refuseOtherScopes(sa);
   refuseFeature(sa.tfc !== 0, Feature.FEATURE_TFC, 'packets are not padded to hide their length');
   refuseFeature(sa.cpu !== 0, Feature.FEATURE_CPU, 'there is one packet thread');
   refuseFeature(sa.ipcomp !== 0, Feature.FEATURE_IPCOMP, 'packets are not compressed');
   refuseFeature(sa.hwOffload, Feature.FEATURE_HW_OFFLOAD, 'this is software');
+}
+
+/** What an outbound SA's packets are marked with. What goes into a TUN device carries no mark. */
+function parseOuterMark(sa: Sa, isInbound: boolean, fwmark: number): number {
+  const setMark = parseMark(sa.setMark);
+  if (setMark === undefined) return fwmark;
+  refuseFeature(
+    isInbound,
+    Feature.FEATURE_SET_MARK,
+    'a packet that comes out of a TUN device has no mark; the SA’s own says out of which (mark_in, mark_in_sa)',
+  );
+  return ((fwmark & ~setMark.mask) | setMark.value) >>> 0;
 }
 
 function parseSequence(
@@ -186,11 +207,17 @@ function parseDscpCopy(copy: DscpCopy): Pick<SaRequest, 'copyDscpOut' | 'copyDsc
 
 const noLifetime: Lifetime = { seconds: 0n, bytes: 0n, packets: 0n };
 
-/**
- * @param encapPort the only port on which ESP in UDP is received
- * @throws Refusal naming the first thing that cannot be done
- */
-export function parseSaRequest(sa: Sa | undefined, encapPort: number): SaRequest {
+/** What of this dataplane decides what an SA may be. */
+export type SaContext = {
+  readonly scopes: Scopes;
+  /** The mark of outer packets that no SA chooses one for. */
+  readonly fwmark: number;
+  /** The only port on which ESP in UDP is received. */
+  readonly encapPort: number;
+};
+
+/** @throws Refusal naming the first thing that cannot be done */
+export function parseSaRequest(sa: Sa | undefined, { scopes, fwmark, encapPort }: SaContext): SaRequest {
   if (sa === undefined) throw invalid('add_sa without an SA');
   const name = parseSaName(sa.id);
   checkMode(sa.mode);
@@ -202,6 +229,8 @@ export function parseSaRequest(sa: Sa | undefined, encapPort: number): SaRequest
     name,
     source: parseIpv4(sa.source, 'outer source'),
     udp: parseUdp(sa.udpEncapsulation, name.isInbound, encapPort),
+    device: scopes.deviceOf({ ...name, vrf: sa.innerVrf }),
+    outerMark: parseOuterMark(sa, name.isInbound, fwmark),
     softLifetime: sa.softLifetime ?? noLifetime,
     hardLifetime: sa.hardLifetime ?? noLifetime,
     ...parseSelectors(sa, name.isInbound),

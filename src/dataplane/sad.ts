@@ -11,6 +11,7 @@ import type { Handle, NativeEngine } from './native.ts';
 import { Refusal } from './refusal.ts';
 import {
   describeSa,
+  hasSameScope,
   movedSa,
   nativeSaOf,
   SaReading,
@@ -18,17 +19,23 @@ import {
   saKey,
   withoutKeys,
 } from './sa-record.ts';
-import { parseSaName, parseSaRequest, parseUdp, type SaName, type SaRequest } from './sa-request.ts';
+import {
+  parseSaName,
+  parseSaRequest,
+  parseUdp,
+  type SaContext,
+  type SaName,
+  type SaRequest,
+} from './sa-request.ts';
+import { noScope } from './scopes.ts';
 
 /** On whose behalf an operation is done. */
 export type Author = { readonly owner: string; readonly charonInstanceId: Uint8Array };
 
-export type SadOptions = {
+export type SadOptions = SaContext & {
   readonly engine: NativeEngine;
   readonly now: () => number;
   readonly maxSas: number;
-  /** The port on which ESP in UDP is received. */
-  readonly encapPort: number;
 };
 
 function notOurs(name: SaName): Refusal {
@@ -77,9 +84,9 @@ export class Sad {
    * @throws Refusal
    */
   add(sa: Sa | undefined, author: Author): { record: SaRecord; request: SaRequest; isUnchanged: boolean } {
-    const { engine, now, maxSas, encapPort } = this.#options;
-    const request = parseSaRequest(sa, encapPort);
-    const { name } = request;
+    const { engine, now, maxSas } = this.#options;
+    const request = parseSaRequest(sa, this.#options);
+    const { name, device } = request;
     const existing = this.#byKey.get(saKey(name));
     if (existing !== undefined) {
       this.#checkSame(existing, request, author);
@@ -91,6 +98,7 @@ export class Sad {
     const record = {
       ...author,
       name,
+      device,
       handle: engine.addSa(nativeSaOf(request)),
       listed: withoutKeys(request.sa),
       installedAtMs: now(),
@@ -154,6 +162,18 @@ export class Sad {
     return this.#owned(parseSaName(request.id), author);
   }
 
+  /**
+   * As `find`, after what has come for an inbound SA was delivered: charon deletes a replaced one when its
+   * peer has stopped sending, and a process that waits for a processor may not have seen all of it.
+   */
+  findToDelete(request: DeleteSa, author: Author): SaRecord | undefined {
+    const record = this.find(request, author);
+    if (record === undefined || !record.name.isInbound) return record;
+    this.#options.engine.receive();
+    // A packet may have been its last one.
+    return this.find(request, author);
+  }
+
   /** Removes an SA and wipes its keys. */
   remove(record: SaRecord): SaCounters {
     const { name } = record;
@@ -178,9 +198,15 @@ export class Sad {
    * The outbound SA a PROTECT policy's template names; or one that was there and moved, so that packets
    * go on until the policy follows.
    */
-  findOutbound(owner: string, spi: number, destination: Ipv4): SaRecord | undefined {
-    const key = saKey({ isInbound: false, spi, destination });
+  findOutbound(owner: string, name: Omit<SaName, 'isInbound'>): SaRecord | undefined {
+    const key = saKey({ ...name, isInbound: false });
     const record = this.#byKey.get(key) ?? this.#byHandle.get(this.#byFormerKey.get(key) ?? 0);
+    return record?.owner === owner ? record : undefined;
+  }
+
+  /** The inbound SA of an SPI and destination, whatever its scope. */
+  findInbound(owner: string, spi: number, destination: Ipv4): SaRecord | undefined {
+    const record = this.#byKey.get(saKey({ ...noScope, isInbound: true, spi, destination }));
     return record?.owner === owner ? record : undefined;
   }
 
@@ -227,7 +253,7 @@ export class Sad {
   #owned(name: SaName, author: Author): SaRecord | undefined {
     const record = this.#byKey.get(saKey(name));
     if (record !== undefined && record.owner !== author.owner) throw notOurs(name);
-    return record;
+    return record !== undefined && hasSameScope(record.name, name) ? record : undefined;
   }
 
   #insert(record: SaRecord): void {

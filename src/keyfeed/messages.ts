@@ -250,6 +250,8 @@ export type PolicyUsageEntry = {
   readonly direction: FeedPolicyDirection;
   readonly source: FeedTrafficSelector;
   readonly destination: FeedTrafficSelector;
+  readonly mark: FeedMark | undefined;
+  readonly ifId: number | undefined;
   /** Undefined: never used. */
   readonly idleMs: bigint | undefined;
 };

@@ -14,6 +14,9 @@ import { type CodeTable, POLICY_DIRECTION, PROTOCOL, SA_DIRECTION } from './wire
 
 const NEVER = 0xffff_ffff_ffff_ffffn;
 
+/** What stands for no mark where the wire has room for one. */
+const NO_MARK: FeedMark = { value: 0, mask: 0 };
+
 /** A value of an attribute, both ways. `decode` may leave bytes: the caller refuses them. */
 export type ValueCodec<T> = {
   readonly decode: (reader: ByteReader) => T;
@@ -213,15 +216,23 @@ export const policyUsageEntry: ValueCodec<PolicyUsageEntry> = {
     direction: policyDirection.decode(reader),
     source: trafficSelector.decode(reader),
     destination: trafficSelector.decode(reader),
+    mark: markOrNone(mark.decode(reader)),
+    ifId: reader.u32() || undefined,
     idleMs: decodeIdle(reader),
   }),
   encode: (writer, entry) => {
     policyDirection.encode(writer, entry.direction);
     trafficSelector.encode(writer, entry.source);
     trafficSelector.encode(writer, entry.destination);
+    mark.encode(writer, entry.mark ?? NO_MARK);
+    writer.u32(entry.ifId ?? 0);
     writer.u64(entry.idleMs ?? NEVER);
   },
 };
+
+function markOrNone(value: FeedMark): FeedMark | undefined {
+  return value.value === NO_MARK.value && value.mask === NO_MARK.mask ? undefined : value;
+}
 
 function decodeIdle(reader: ByteReader): bigint | undefined {
   const idleMs = reader.u64();

@@ -95,6 +95,7 @@ function decodeSa(sa: ProtoSa, id: SaId): KeylessSa {
     tfc: sa.tfc,
     ipcomp: sa.ipcomp,
     setMark: decodeMark(sa.setMark),
+    innerVrf: sa.innerVrf === '' ? undefined : sa.innerVrf,
     interface: sa.interface === '' ? undefined : sa.interface,
     label: decodeBytes(sa.label),
     cpu: sa.cpu === 0 ? undefined : sa.cpu - 1,
@@ -123,6 +124,7 @@ export function decodePolicyId(message: ProtoPolicyId | undefined): PolicyId {
     ifId: id.ifId === 0 ? undefined : id.ifId,
     interface: id.interface === '' ? undefined : id.interface,
     label: decodeBytes(id.label),
+    innerVrf: id.innerVrf === '' ? undefined : id.innerVrf,
   };
 }
 

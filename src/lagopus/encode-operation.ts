@@ -63,7 +63,7 @@ function encodeSa(operation: Operation & { kind: 'add-sa' }): ProtoSa {
     ifIdOut: 0,
     interface: sa.interface ?? '',
     label: encodeBytes(sa.label),
-    innerVrf: '',
+    innerVrf: sa.innerVrf ?? '',
     copyDf: sa.copyDf,
     copyEcn: sa.copyEcn,
     copyDscp: dscpCopy.encode(sa.copyDscp),
@@ -85,7 +85,7 @@ export function encodePolicyId(id: PolicyId): ProtoPolicyId {
     ifId: id.ifId ?? 0,
     interface: id.interface ?? '',
     label: encodeBytes(id.label),
-    innerVrf: '',
+    innerVrf: id.innerVrf ?? '',
   };
 }
 

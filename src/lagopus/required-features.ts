@@ -31,6 +31,7 @@ export function saFeatures({ sa, replayState }: Operation & { kind: 'add-sa' }):
     [sa.id.mark !== undefined, Feature.FEATURE_MARK],
     [sa.setMark !== undefined, Feature.FEATURE_SET_MARK],
     [sa.id.ifId !== undefined, Feature.FEATURE_IF_ID],
+    [sa.innerVrf !== undefined, Feature.FEATURE_VRF],
     [sa.interface !== undefined, Feature.FEATURE_INTERFACE],
     [sa.label !== undefined, Feature.FEATURE_LABEL],
     [sa.copyDf, Feature.FEATURE_COPY_DF],
@@ -51,6 +52,7 @@ function policyIdUses(id: PolicyId): readonly Use[] {
     [hasIpv6([id.source, id.destination]), Feature.FEATURE_IPV6_INNER],
     [id.mark !== undefined, Feature.FEATURE_MARK],
     [id.ifId !== undefined, Feature.FEATURE_IF_ID],
+    [id.innerVrf !== undefined, Feature.FEATURE_VRF],
     [id.interface !== undefined, Feature.FEATURE_INTERFACE],
     [id.label !== undefined, Feature.FEATURE_LABEL],
   ];

@@ -29,7 +29,7 @@ export function channelOptions(target: string, serverName: string | undefined): 
     'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
     'grpc.enable_retries': 1,
     'grpc.initial_reconnect_backoff_ms': 50,
-    'grpc.max_reconnect_backoff_ms': 1_000,
+    'grpc.max_reconnect_backoff_ms': 250,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
     // Two agents in one process (tests) must not share a connection.
     'grpc.use_local_subchannel_pool': 1,

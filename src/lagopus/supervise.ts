@@ -19,6 +19,9 @@ export type SuperviseOptions = {
   readonly onState?: (state: ConnectionState) => void;
 };
 
+/** Packets wait for this connection, and a try costs next to nothing. */
+const LONGEST_DELAY_MS = 250;
+
 type Connected = {
   readonly capabilities: DataplaneCapabilities;
   readonly events: AsyncIterator<DataplaneEvent>;
@@ -63,7 +66,7 @@ async function connectWithRetries(
     return await pRetry(() => connect(options), {
       retries: Number.POSITIVE_INFINITY,
       minTimeout: 50,
-      maxTimeout: 1_000,
+      maxTimeout: LONGEST_DELAY_MS,
       randomize: true,
       signal,
       shouldRetry: ({ error }) => error instanceof AgentError,

@@ -6,6 +6,7 @@
  *
  * Invariants: docs/design/sad.md. No I/O, clock, timers or logging.
  */
+export { countAbsences, LISTINGS_FOR_ABSENCE, type Listing } from './absence.ts';
 export type { ActualPolicy, ActualSa, KeylessSa, ReplayState, SaCounters, SaUsage } from './actual.ts';
 export {
   allAlgorithms,
@@ -18,6 +19,14 @@ export { type Changes, type Repair, type Restoration, repairOf } from './changes
 export { diffPolicies, diffSas, type PolicyDelta, type SaDelta } from './delta.ts';
 export { type CharonInstance, type Evidence, judgeProvenance, type Provenance } from './evidence.ts';
 export { addressBytes, formatAddress, isIpv6 } from './ip-address.ts';
+export {
+  diffObserved,
+  type ObservedDelta,
+  type ObservedField,
+  type ObservedSa,
+  type ObservedSelector,
+  observedKey,
+} from './observed-sa.ts';
 export { moveSa, type Operation, operationKeys, type SaMove } from './operation.ts';
 export { type PlanOrder, plan } from './plan.ts';
 export { policyDifferences } from './policy-equality.ts';
@@ -40,6 +49,7 @@ export {
   type SecurityAssociation,
   type Spi,
   saKey,
+  spiOfKey,
   toReqId,
   toSpi,
   type UdpEncapsulation,

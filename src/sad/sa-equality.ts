@@ -27,6 +27,7 @@ export type SaField =
   | 'tfc'
   | 'ipcomp'
   | 'set-mark'
+  | 'inner-vrf'
   | 'interface'
   | 'label'
   | 'cpu'
@@ -79,6 +80,7 @@ const COMPARISONS: Readonly<Record<Exclude<SaField, 'key'>, Comparison>> = {
   tfc: (a, b) => a.tfc === b.tfc,
   ipcomp: (a, b) => a.ipcomp === b.ipcomp,
   'set-mark': (a, b) => isSameMark(a.setMark, b.setMark),
+  'inner-vrf': (a, b) => a.innerVrf === b.innerVrf,
   interface: (a, b) => a.interface === b.interface,
   label: (a, b) => isSameLabel(a.label, b.label),
   cpu: (a, b) => a.cpu === b.cpu,

@@ -72,7 +72,10 @@ export type SecurityAssociation = {
   readonly tfc: number;
   /** IPComp transform, 0 none. */
   readonly ipcomp: number;
+  /** Outbound: the mark of what it sends; inbound: of what comes out of it. */
   readonly setMark?: Mark | undefined;
+  /** The routing domain of the packets inside; undefined is the default one. */
+  readonly innerVrf?: string | undefined;
   readonly interface?: string | undefined;
   readonly label?: Uint8Array | undefined;
   readonly cpu?: number | undefined;
@@ -104,4 +107,10 @@ export function saKey(id: SaId): SaKey {
   const mark = id.mark === undefined ? '' : ` mark ${id.mark.value}/${id.mark.mask}`;
   const ifId = id.ifId === undefined ? '' : ` if_id ${id.ifId}`;
   return `${id.direction} ${id.protocol} ${formatSpi(id.spi)} ${id.destination}${mark}${ifId}` as SaKey;
+}
+
+/** The SPI in what `saKey` made; undefined for any other text, such as a policy's key. */
+export function spiOfKey(key: string): Spi | undefined {
+  const spi = /^(?:inbound|outbound) (?:esp|ah) ([0-9a-f]{8}) /.exec(key)?.[1];
+  return spi === undefined ? undefined : toSpi(Number.parseInt(spi, 16));
 }

@@ -18,6 +18,8 @@ export type PolicyId = {
   readonly ifId?: number | undefined;
   readonly interface?: string | undefined;
   readonly label?: Uint8Array | undefined;
+  /** As in `SecurityAssociation`. */
+  readonly innerVrf?: string | undefined;
 };
 
 /** How a protect policy finds its SA; `spi` undefined is a trap. */
@@ -61,6 +63,7 @@ export function policyKey(id: PolicyId): PolicyKey {
     id.ifId === undefined ? '' : ` if_id ${id.ifId}`,
     id.interface === undefined ? '' : ` interface ${id.interface}`,
     id.label === undefined ? '' : ` label ${Buffer.from(id.label).toString('hex')}`,
+    id.innerVrf === undefined ? '' : ` vrf ${id.innerVrf}`,
   ].join('');
   return `${id.direction} ${selectorKey(id.source)} ${selectorKey(id.destination)}${rest}` as PolicyKey;
 }

@@ -19,6 +19,11 @@ export class Alarm {
     this.#ring = options.ring;
   }
 
+  /** When it rings next, on the clock's scale; infinite when it is not set. */
+  get dueMs(): number {
+    return this.#dueMs;
+  }
+
   /** `timeMs` is on the clock's scale. A later time than the one that is set is ignored. */
   setNoLaterThan(timeMs: number): void {
     if (timeMs >= this.#dueMs) return;

@@ -52,6 +52,10 @@ export class BackOffs {
     return { isNew: previous?.reason !== reason, notBeforeMs };
   }
 
+  get(key: string): FailedEntry | undefined {
+    return this.#entries.get(key);
+  }
+
   has(key: string): boolean {
     return this.#entries.has(key);
   }

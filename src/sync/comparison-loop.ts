@@ -3,6 +3,7 @@ import { Alarm } from './alarm.ts';
 import { type BackOffOptions, backOffMs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { Jitter } from './jitter.ts';
+import { emptyTotals } from './plan-run.ts';
 import type { CallOptions } from './ports.ts';
 import type { CycleSummary } from './status.ts';
 
@@ -25,6 +26,8 @@ export type ComparisonLoopOptions = {
   readonly onFailure: (reason: string) => void;
 };
 
+const SUMMARY_FIELDS = ['added', 'updated', 'deleted', 'failed', 'unknown'] as const;
+
 /** Runs one cycle at a time; whatever is wanted during one makes one more. */
 export class ComparisonLoop {
   readonly #options: ComparisonLoopOptions;
@@ -34,7 +37,9 @@ export class ComparisonLoop {
   #failures = 0;
   #auditors: PromiseWithResolvers<CycleSummary>[] = [];
   #last: CycleSummary | undefined;
+  #lastDurationMs = 0;
   #cycles = 0;
+  readonly #sums = emptyTotals();
 
   constructor(options: ComparisonLoopOptions) {
     this.#options = options;
@@ -45,8 +50,23 @@ export class ComparisonLoop {
     return this.#last;
   }
 
+  /** How long the last one took, its repair included. */
+  get lastDurationMs(): number {
+    return this.#lastDurationMs;
+  }
+
   get cycles(): number {
     return this.#cycles;
+  }
+
+  /** All summaries, summed up. */
+  get sums(): CycleSummary {
+    return this.#sums;
+  }
+
+  /** When the next one is due, on the clock's scale; infinite when none is. */
+  get nextMs(): number {
+    return this.#isWanted || this.#isRunning ? this.#options.clock.now() : this.#alarm.dueMs;
   }
 
   /** Runs a cycle now, or as soon as it can. */
@@ -98,6 +118,7 @@ export class ComparisonLoop {
     const { clock, logger, backOff, intervalMs, intervalJitter, cycle, onFailure } = this.#options;
     this.#isWanted = false;
     const auditors = this.#takeAuditors();
+    const startMs = clock.now();
     try {
       const summary = await cycle(signal);
       if (summary === undefined) {
@@ -107,6 +128,8 @@ export class ComparisonLoop {
       }
       this.#cycles += 1;
       this.#last = summary;
+      this.#lastDurationMs = clock.now() - startMs;
+      for (const name of SUMMARY_FIELDS) this.#sums[name] += summary[name];
       this.#failures = 0;
       for (const auditor of auditors) auditor.resolve(summary);
       const isQuiet = Object.values(summary).every((count) => count === 0);

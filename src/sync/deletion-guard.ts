@@ -64,7 +64,12 @@ export class DeletionGuard {
     this.#charonStartedMs = charonStartedMs;
   }
 
-  /** What of a comparison's unexpected entries stays; said when that begins. */
+  /** What of a comparison's unexpected entries would stay. */
+  weigh(options: Omit<JudgeOptions, 'ignored'>): Withheld {
+    return this.#deletions.weigh(options);
+  }
+
+  /** What of them stays; said when that begins. */
   judge(options: JudgeOptions): Withheld {
     const withheld = this.#deletions.judge(options);
     const { foreign, braked, brakedSas } = withheld;

@@ -89,10 +89,15 @@ export class Deletions {
 
   /** What of a comparison's unexpected entries stays. */
   judge({ comparison, charon, ignored }: JudgeOptions): Withheld {
-    const { sas, policies, actualSas, actualPolicies } = comparison;
     for (const key of this.#named) {
-      if (!sas.unexpected.has(key) && !ignored.has(key)) this.#named.delete(key);
+      if (!comparison.sas.unexpected.has(key) && !ignored.has(key)) this.#named.delete(key);
     }
+    return this.weigh({ comparison, charon });
+  }
+
+  /** The same, learning nothing from it. */
+  weigh({ comparison, charon }: Omit<JudgeOptions, 'ignored'>): Withheld {
+    const { sas, policies, actualSas, actualPolicies } = comparison;
     if (sas.unexpected.size === 0 && policies.unexpected.size === 0) return NOTHING_WITHHELD;
     const evidenceOf = judgeProvenance([...actualSas, ...actualPolicies], charon, this.#earlier);
 

@@ -6,6 +6,7 @@
  */
 
 export type { Brake } from './deletions.ts';
+export type { DryRun } from './dry-run.ts';
 export type {
   ApplyOptions,
   ApplyOutcome,
@@ -36,6 +37,9 @@ export type {
   SyncChange,
   SyncRequest,
 } from './requests.ts';
+export { type JournalEntry, SaJournal, type SaTransition } from './sa-journal.ts';
+export { hasSpi, type PendingWork, type SaStory, tellStories } from './sa-story.ts';
+export type { UsageReport } from './soft-limits.ts';
 export type { CycleSummary, SyncCounters, SyncDiff, SyncStatus, WaitingSetup } from './status.ts';
 export { SyncEngine } from './sync-engine.ts';
 export type { SyncEngineOptions } from './sync-engine-options.ts';

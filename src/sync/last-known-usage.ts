@@ -1,21 +1,45 @@
-import { type Restoration, type SaKey, type SaUsage, type SecurityAssociation, saKey } from '../sad/index.ts';
+import {
+  type Restoration,
+  type SaId,
+  type SaKey,
+  type SaUsage,
+  type SecurityAssociation,
+  saKey,
+} from '../sad/index.ts';
+
+/** `lastUseMs`: when it carried a packet, on the scale `note` was told. Readings may be of different times. */
+type Known = { readonly usage: SaUsage; readonly lastUseMs: number };
 
 /** What the dataplane last said of each SA: what is left of one it lost. */
 export class LastKnownUsage {
-  readonly #usages = new Map<SaKey, SaUsage>();
+  readonly #known = new Map<SaKey, Known>();
 
-  note(usages: Iterable<SaUsage>): void {
-    for (const usage of usages) this.#usages.set(saKey(usage.id), usage);
+  note(usages: Iterable<SaUsage>, nowMs: number): void {
+    for (const usage of usages) {
+      const { idleMs } = usage.counters;
+      const lastUseMs = idleMs === undefined ? Number.NEGATIVE_INFINITY : nowMs - Number(idleMs);
+      this.#known.set(saKey(usage.id), { usage, lastUseMs });
+    }
   }
 
   forget(key: SaKey): void {
-    this.#usages.delete(key);
+    this.#known.delete(key);
   }
 
   keepOnly(keys: { readonly has: (key: SaKey) => boolean }): void {
-    for (const key of this.#usages.keys()) {
-      if (!keys.has(key)) this.#usages.delete(key);
+    for (const key of this.#known.keys()) {
+      if (!keys.has(key)) this.#known.delete(key);
     }
+  }
+
+  /** Those that carried packets last come first: somebody waits for them. */
+  mostRecentlyUsedFirst(ids: readonly SaId[]): readonly SaId[] {
+    const lastUses = new Map(
+      ids.map((id) => [id, this.#known.get(saKey(id))?.lastUseMs ?? Number.NEGATIVE_INFINITY]),
+    );
+    const lastUseMs = (id: SaId): number => lastUses.get(id) ?? Number.NEGATIVE_INFINITY;
+    // Two that were never used are equal: the difference of infinities is no number.
+    return [...ids].sort((a, b) => Math.sign(lastUseMs(b) - lastUseMs(a)) || 0);
   }
 
   /**
@@ -26,7 +50,7 @@ export class LastKnownUsage {
   restore(sa: SecurityAssociation, options: { readonly takesReplayState: boolean }): Restoration {
     if (sa.id.direction === 'outbound') return { kind: 'rekey' };
     if (sa.replayWindow === 0) return { kind: 'add', replayState: undefined };
-    const replayState = this.#usages.get(saKey(sa.id))?.replayState;
+    const replayState = this.#known.get(saKey(sa.id))?.usage.replayState;
     if (replayState === undefined || !options.takesReplayState) return { kind: 'rekey' };
     return { kind: 'add', replayState };
   }

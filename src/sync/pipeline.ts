@@ -3,10 +3,13 @@ import { assertNever, type Clock, type Logger } from '../util/index.ts';
 import type { BackOffs } from './back-off.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import type { DesiredState } from './desired-state.ts';
+import { noteReadBack, noteResult, noteUnanswered } from './journal-notes.ts';
 import { countOperation, emptyTotals, PlanRun } from './plan-run.ts';
 import type { ApplyOutcome, DataplanePort, OperationResult } from './ports.ts';
 import type { SyncAnswer, SyncChange, SyncRequest } from './requests.ts';
 import type { RevisionWatch } from './revision-watch.ts';
+import type { SaJournal } from './sa-journal.ts';
+import type { PendingWork } from './sa-story.ts';
 import type { CycleSummary } from './status.ts';
 import { tryAgain, WaitingRequests, type WorkItem } from './waiting-requests.ts';
 import { accept, complete, isEffective, prepare, workKeys } from './work.ts';
@@ -41,6 +44,7 @@ export type PipelineOptions = {
   readonly desired: DesiredState;
   readonly backOffs: BackOffs;
   readonly revisions: RevisionWatch;
+  readonly journal: SaJournal;
   readonly tasks: BackgroundTasks;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -157,7 +161,9 @@ export class Pipeline {
     const unknown = this.#unknown;
     this.#unknown = [];
     for (const { operation, item } of unknown) {
-      if (isInEffect(operation)) {
+      const isThere = isInEffect(operation);
+      noteReadBack(this.#options.journal, operation, isThere);
+      if (isThere) {
         accept(item.work, this.#options.desired);
         this.#answer(item, { kind: 'ok' });
       } else {
@@ -187,6 +193,17 @@ export class Pipeline {
     this.#isTrusted = true;
     this.#pump();
     return plan.ended;
+  }
+
+  /** What is on its way to the dataplane, by the entries it is about. */
+  *pending(): Generator<PendingWork, void, undefined> {
+    for (const { operation } of this.#unknown) {
+      yield { stage: 'unknown', what: operation.kind, keys: operationKeys(operation) };
+    }
+    for (const { operation } of this.#inFlight?.entries ?? []) {
+      yield { stage: 'in-flight', what: operation.kind, keys: operationKeys(operation) };
+    }
+    for (const { work } of this.#waiting) yield { stage: 'waiting', what: work.kind, keys: workKeys(work) };
   }
 
   #pump(): void {
@@ -305,6 +322,7 @@ export class Pipeline {
 
   #settle(batch: Batch, { operation, item }: Entry, result: OperationResult): void {
     countOperation(this.#totals, operation, result);
+    noteResult(this.#options.journal, operation, result, item === undefined ? 'repair' : 'request');
     batch.plan?.note(operation, result);
     const isAwaited = item?.answer !== undefined;
     if (isEffective(operation, result)) {
@@ -320,6 +338,7 @@ export class Pipeline {
 
   #setUnknown(batch: Batch, { operation, item }: Entry, reason: string): void {
     batch.plan?.note(operation, undefined);
+    noteUnanswered(this.#options.journal, operation, reason);
     if (item?.answer === undefined) {
       // It may be what the dataplane chokes on: not again at once.
       this.#backOff(operation, reason);
@@ -359,7 +378,10 @@ export class Pipeline {
   }
 
   #giveUp(item: WorkItem, reason: string): void {
-    if (item.work.kind === 'add-sa') this.#options.desired.discard(item.work.sa);
+    if (item.work.kind === 'add-sa') {
+      this.#options.desired.discard(item.work.sa);
+      this.#options.journal.end(saKey(item.work.sa.id), 'given-up', reason);
+    }
     this.#answer(item, tryAgain(reason));
   }
 

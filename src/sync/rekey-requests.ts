@@ -10,6 +10,10 @@ import { WantRounds } from './want-rounds.ts';
 export type RekeyReason = 'lost' | 'sequence-overflow';
 
 type Want = { readonly id: SaId; readonly reason: RekeyReason };
+
+/** A rekey that is wanted, not before a time on the clock. */
+export type RekeyWant = Want & { readonly attempts: number; readonly notBeforeMs: number };
+
 type Wanted = readonly [SaKey, Want];
 
 export type RekeyRequestsOptions = {
@@ -21,7 +25,12 @@ export type RekeyRequestsOptions = {
   /** Between two looks at a CHILD_SA that charon is busy with. */
   readonly busyBackOff: BackOffOptions;
   readonly slots: Omit<RekeySlotsOptions, 'clock'>;
+  /** A rekey is being asked for, of the CHILD_SA of this SA. */
+  readonly onAsked?: (key: SaKey, child: ChildSaView) => void;
 };
+
+/** Rekeys of one round, at least, and as a share of what is due: then charon is listed again. */
+const ROUND = { atLeast: 64, share: 1 / 8 } as const;
 
 function childKey(direction: Direction, protocol: IpsecProtocol, spi: Spi): string {
   return `${direction} ${protocol} ${spi}`;
@@ -64,6 +73,12 @@ export class RekeyRequests {
     return [...this.#rounds.entries.keys()];
   }
 
+  /** What is wanted of one SA. */
+  get(key: SaKey): RekeyWant | undefined {
+    const entry = this.#rounds.entries.get(key);
+    return entry && { ...entry.want, attempts: entry.attempts, notBeforeMs: entry.notBeforeMs };
+  }
+
   /** Rekeys asked for so far. */
   get asked(): number {
     return this.#asked;
@@ -93,7 +108,9 @@ export class RekeyRequests {
     const { tunnels, logger } = this.#options;
     try {
       const children = indexChildren(await tunnels.listChildSas({ signal }));
-      for (const [child, wants] of this.#byChild(due.toSorted(outboundFirst), children)) {
+      const groups = [...this.#byChild(due.toSorted(outboundFirst), children)];
+      // One that charon was busy with does not wait for hundreds of others.
+      for (const [child, wants] of groups.slice(0, Math.max(ROUND.atLeast, groups.length * ROUND.share))) {
         const keys = wants.map(([key]) => key);
         await this.#slots.take(keys, { signal });
         const wanted = wants.find(([key]) => this.#rounds.get(key) !== undefined);
@@ -137,8 +154,11 @@ export class RekeyRequests {
     keys: readonly SaKey[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { tunnels, logger } = this.#options;
-    for (const key of keys) this.#rounds.tried(key);
+    const { tunnels, logger, onAsked } = this.#options;
+    for (const key of keys) {
+      this.#rounds.tried(key);
+      onAsked?.(key, child);
+    }
     this.#asked += 1;
     logger.info({ sa, reason, child: child.name, childId: child.childId }, 'rekeying an unusable SA');
     try {

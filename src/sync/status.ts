@@ -74,5 +74,11 @@ export type SyncStatus = {
   /** CHILD_SAs that could not be set up, which charon is asked to initiate again. */
   readonly setups: readonly WaitingSetup[];
   readonly lastCycle: CycleSummary | undefined;
+  /** How long it took, its repair included. */
+  readonly lastCycleMs: number;
+  /** Infinite when no comparison is due. */
+  readonly nextCycleInMs: number;
+  /** What all comparisons did. */
+  readonly cycleSums: CycleSummary;
   readonly counters: SyncCounters;
 };

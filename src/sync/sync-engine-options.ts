@@ -2,7 +2,7 @@ import type { Clock, Logger } from '../util/index.ts';
 import type { Brake } from './deletions.ts';
 import type { DataplanePort, RandomBytes, TunnelControl } from './ports.ts';
 import type { Readiness } from './requests.ts';
-import type { Usage } from './usage-poller.ts';
+import type { UsageReport } from './soft-limits.ts';
 
 export type SyncEngineOptions = {
   readonly dataplane: DataplanePort;
@@ -13,7 +13,7 @@ export type SyncEngineOptions = {
   /** Called when requests can be answered from now on, or no longer. */
   readonly onReadiness?: (readiness: Readiness) => void;
   /** Called with each reading of the dataplane's counters. */
-  readonly onUsage?: (usage: Usage) => void;
+  readonly onUsage?: (usage: UsageReport) => void;
   /** No answer by then is an ambiguous one. Less than what charon waits; 1 s unless told. */
   readonly applyDeadlineMs?: number;
   /** 0: only when `audit` is called; 30 s unless told. */

@@ -1,13 +1,16 @@
-import { type SaKey, type SecurityAssociation, type SecurityPolicy, saKey } from '../sad/index.ts';
+import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, saKey } from '../sad/index.ts';
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
+import { type Comparison, compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DeletionGuard } from './deletion-guard.ts';
+import type { Withheld } from './deletions.ts';
 import { DesiredState } from './desired-state.ts';
+import { type DryRun, toDryRun } from './dry-run.ts';
 import { InitiateRequests } from './initiate-requests.ts';
 import { type Jitter, jitter } from './jitter.ts';
+import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
@@ -16,7 +19,7 @@ import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } 
 import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
-import { planRepair } from './repair.ts';
+import { planRepair, type RepairPlan } from './repair.ts';
 import type {
   DesiredSnapshot,
   Readiness,
@@ -26,6 +29,9 @@ import type {
   SyncRequest,
 } from './requests.ts';
 import { checkRevision, RevisionWatch } from './revision-watch.ts';
+import { SaJournal } from './sa-journal.ts';
+import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
+import { overSoftLimit } from './soft-limits.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
@@ -57,6 +63,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #revisions = new RevisionWatch();
   readonly #backOffs: BackOffs;
   readonly #deletions: DeletionGuard;
+  readonly #journal: SaJournal;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
@@ -90,6 +97,7 @@ export class SyncEngine implements AsyncDisposable {
       spacingMs: WITNESS_SPACING_MS,
       onReleased: () => this.#comparisons.want(),
     });
+    this.#journal = new SaJournal({ clock });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
       backOff: repairBackOff,
@@ -103,6 +111,7 @@ export class SyncEngine implements AsyncDisposable {
       ...{ tunnels, clock, tasks, logger },
       // Without jitter: both SAs of a CHILD_SA are due at once, and it is rekeyed once.
       ...REKEYING,
+      onAsked: (key, child) => this.#journal.note(key, 'rekey-asked', `${child.name}{${child.childId}}`),
     });
     this.#initiations = new InitiateRequests({
       ...{ tunnels, clock, tasks, logger, jitter: this.#jitter },
@@ -114,6 +123,7 @@ export class SyncEngine implements AsyncDisposable {
       desired: this.#desired,
       backOffs: this.#backOffs,
       revisions: this.#revisions,
+      journal: this.#journal,
       applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
@@ -139,8 +149,8 @@ export class SyncEngine implements AsyncDisposable {
           ...{ dataplane, clock, intervalMs },
           ground: () => (this.#link.kind === 'up' ? this.#usageGround : undefined),
           onUsage: (usage) => {
-            this.#lastKnown.note(usage.usages);
-            options.onUsage?.(usage);
+            this.#lastKnown.note(usage.usages, clock.now());
+            options.onUsage?.({ ...usage, overSoftLimit: overSoftLimit(usage.usages, this.#desired.sas) });
           },
         },
         { signal },
@@ -161,6 +171,7 @@ export class SyncEngine implements AsyncDisposable {
     this.#pipeline.startGeneration('charon sent a new snapshot');
     this.#deletions.onSnapshot(charonInstanceId, charonStartedMs);
     this.#desired.replace(snapshot);
+    noteSnapshot(this.#journal, this.#desired.sas);
     this.#lastKnown.keepOnly(this.#desired.sas);
     for (const key of this.#expired) if (!this.#desired.sas.has(key)) this.#expired.delete(key);
     this.#isCompared = false;
@@ -221,6 +232,8 @@ export class SyncEngine implements AsyncDisposable {
       this.#revisions.doubt();
       this.#comparisons.want();
     }
+    noteEvent(this.#journal, event);
+    if (event.kind === 'gap') this.#comparisons.want();
     if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
@@ -245,7 +258,49 @@ export class SyncEngine implements AsyncDisposable {
    *
    * @throws AgentError when there is no snapshot yet, or the dataplane cannot be listed
    */
-  async diff({ signal }: CallOptions = {}): Promise<SyncDiff> {
+  async diff(options?: CallOptions): Promise<SyncDiff> {
+    return toSyncDiff(await this.#compareOnly(options));
+  }
+
+  /**
+   * The same, with what a repair would do about it now.
+   *
+   * @throws AgentError as `diff`
+   */
+  async plan(options?: CallOptions): Promise<DryRun> {
+    const { charon } = this.#deletions;
+    const comparison = await this.#compareOnly(options);
+    if (this.#link.kind === 'down') {
+      throw new AgentError(`cannot plan: ${this.#obstacle()}`, { code: 'unavailable', retryable: true });
+    }
+    const withheld = this.#deletions.weigh({ comparison, charon });
+    return toDryRun({
+      nowMs: this.#options.clock.now(),
+      ...{ comparison, withheld },
+      repair: this.#planRepair(comparison, withheld, this.#link.capabilities),
+      failed: this.#backOffs.entries,
+      wantOf: (id) => this.#rekeys.get(saKey(id)),
+      expired: this.#expired,
+    });
+  }
+
+  /** What is known here of every SA with this SPI, without a question to anybody. */
+  explain(spi: Spi): readonly SaStory[] {
+    return tellStories(
+      {
+        nowMs: this.#options.clock.now(),
+        desired: this.#desired.sas,
+        pending: [...this.#pipeline.pending()],
+        backOffs: this.#backOffs,
+        rekeys: this.#rekeys,
+        expired: this.#expired,
+        journal: this.#journal,
+      },
+      hasSpi(spi),
+    );
+  }
+
+  async #compareOnly({ signal }: CallOptions = {}): Promise<Comparison> {
     if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
       throw new AgentError(`cannot compare: ${this.#obstacle()}`, {
         code: 'unavailable',
@@ -255,11 +310,7 @@ export class SyncEngine implements AsyncDisposable {
     const { dataplane, random } = this.#options;
     const ignored = this.#pipeline.startTouchLog();
     try {
-      const { sas, policies } = await compare({
-        ...{ dataplane, random, signal, ignored },
-        desired: this.#desired,
-      });
-      return toSyncDiff({ sas, policies });
+      return await compare({ ...{ dataplane, random, signal, ignored }, desired: this.#desired });
     } finally {
       this.#pipeline.endTouchLog(ignored);
     }
@@ -297,6 +348,9 @@ export class SyncEngine implements AsyncDisposable {
       withheld: { foreign: [...foreign], braked: [...braked] },
       setups: this.#initiations.waiting,
       lastCycle: this.#comparisons.last,
+      lastCycleMs: this.#comparisons.lastDurationMs,
+      nextCycleInMs: this.#comparisons.nextMs - this.#options.clock.now(),
+      cycleSums: this.#comparisons.sums,
       counters: {
         ...this.#pipeline.totals,
         cycles: this.#comparisons.cycles,
@@ -382,19 +436,19 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Compares once and repairs what differs; ends early when the ground it stands on changes. */
   async #cycle(signal: AbortSignal): Promise<CycleSummary | undefined> {
-    const { dataplane, random, clock } = this.#options;
+    const { dataplane, random } = this.#options;
     const link = this.#link;
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
-    const { bootId, takesReplayState } = link.capabilities;
-    // Aged before the listings are asked for: what is older than this charon must not look younger.
-    const { charon } = this.#deletions;
+    const { bootId } = link.capabilities;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
     if (!isCurrent()) return undefined;
     this.#auditsSinceListing += 1;
     if (this.#revisions.isEqual && this.#auditsSinceListing < AUDITS_PER_LISTING) return emptyTotals();
     const { era } = this.#revisions;
+    // Aged before the listings are asked for: what is older than this charon must not look younger.
+    const { charon } = this.#deletions;
     const touched = this.#pipeline.startTouchLog();
     try {
       const comparison = await compare({
@@ -409,16 +463,14 @@ export class SyncEngine implements AsyncDisposable {
       if (comparison.bootId !== bootId) {
         throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
       }
-      this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
+      this.#lastKnown.note(
+        comparison.actualSas.map(({ usage }) => usage),
+        this.#options.clock.now(),
+      );
       this.#lastKnown.keepOnly(this.#desired.sas);
       const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
-      const repair = planRepair({
-        ...{ comparison, withheld, takesReplayState },
-        lastKnown: this.#lastKnown,
-        expired: this.#expired,
-        order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
-        isWaiting: (key) => this.#backOffs.isWaiting(key, clock.now()),
-      });
+      noteComparison(this.#journal, comparison, this.#desired.sas);
+      const repair = this.#planRepair(comparison, withheld, link.capabilities);
       this.#backOffs.keepOnly(repair.keys);
       const summary = await this.#pipeline.run(repair.operations, touched);
       if (!isCurrent()) return undefined;
@@ -426,11 +478,25 @@ export class SyncEngine implements AsyncDisposable {
       this.#auditsSinceListing = 0;
       this.#onCompared(bootId);
       // Not before charon's requests are answered again: its rekey is one of them.
-      this.#rekeys.setLost(repair.lost);
+      this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(repair.lost));
       return summary;
     } finally {
       this.#pipeline.endTouchLog(touched);
     }
+  }
+
+  #planRepair(
+    comparison: Comparison,
+    withheld: Withheld,
+    { bootId, takesReplayState }: DataplaneCapabilities,
+  ): RepairPlan {
+    return planRepair({
+      ...{ comparison, withheld, takesReplayState },
+      lastKnown: this.#lastKnown,
+      expired: this.#expired,
+      order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
+      isWaiting: (key) => this.#backOffs.isWaiting(key, this.#options.clock.now()),
+    });
   }
 
   #settleUnknown(listings: Listings): void {

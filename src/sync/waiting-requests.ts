@@ -27,6 +27,10 @@ export class WaitingRequests {
     if (item.answer !== undefined) this.#awaited += 1;
   }
 
+  *[Symbol.iterator](): Generator<WorkItem, void, undefined> {
+    yield* this.#items.slice(this.#head);
+  }
+
   peek(): WorkItem | undefined {
     return this.#items[this.#head];
   }

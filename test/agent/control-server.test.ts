@@ -10,6 +10,8 @@ const unused: ControlHandlers = {
   status: () => assert.fail('nobody asks'),
   sad: () => assert.fail('nobody asks'),
   diff: () => assert.fail('nobody asks'),
+  plan: () => assert.fail('nobody asks'),
+  explain: () => assert.fail('nobody asks'),
 };
 
 function isRefusedAs(code: string): (error: unknown) => boolean {

@@ -22,6 +22,28 @@ describe('the dataplane’s configuration', () => {
     assert.match(problem({ listen: 'unix:relative' }), /listen: expected unix/);
   });
 
+  it('takes further TUN devices, each for a VRF, if_id or mark of its own', () => {
+    const { tunDevices } = dataplaneConfigSchema.parse({
+      tunDevices: [
+        { name: 'blue0', vrf: 'blue' },
+        { name: 'ipsec42', ifId: 42, mtu: 1300 },
+      ],
+    });
+    assert.deepEqual(tunDevices, [
+      { name: 'blue0', vrf: 'blue', mtu: 1400 },
+      { name: 'ipsec42', ifId: 42, mtu: 1300 },
+    ]);
+    const wrong = (...devices: readonly unknown[]): string => problem({ tunDevices: devices });
+    assert.match(wrong({ name: 'a' }), /tunDevices\.0: .*vrf, ifId or mark/);
+    assert.match(wrong({ name: 'ipsec0', ifId: 1 }), /ipsec0 is the name of another/);
+    assert.match(
+      wrong({ name: 'a', mark: { value: 1 } }, { name: 'b', mark: { value: 1, mask: 0xffffffff } }),
+      /tunDevices\.1: another device is for mark 0x1\/0xffffffff already/,
+    );
+    assert.match(wrong({ name: 'a', ifId: 0 }), /tunDevices\.0\.ifId/);
+    assert.match(wrong(...Array.from({ length: 256 }, (_, i) => ({ name: `t${i}`, ifId: i + 1 }))), /255/);
+  });
+
   it('does not listen on TCP without mutual TLS unless a person says so', () => {
     const listen = 'tcp://127.0.0.1:5000';
     assert.match(problem({ listen }), /tls: .*insecure/);

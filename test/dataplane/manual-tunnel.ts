@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Direction } from '../../src/proto/index.ts';
+import { Direction, type Sa } from '../../src/proto/index.ts';
 import { DataplaneProcess, type Lab, type Site } from '../support/index.ts';
 import { ContractClient } from './contract-client.ts';
 import { addSa, gcm128, putPolicy, type Suite, samplePolicy, sampleSa, selector } from './samples.ts';
@@ -14,6 +14,9 @@ export type ManualTunnelOptions = {
   readonly suite?: Suite;
   /** UDP 4500 to 4500. */
   readonly isUdp?: boolean;
+  /** Over the SA from left to right, as that end holds it. */
+  readonly left?: Partial<Sa>;
+  readonly right?: Partial<Sa>;
   /** Over the generated configuration of both ends. */
   readonly config?: Readonly<Record<string, unknown>>;
 };
@@ -70,6 +73,8 @@ export class ManualTunnel implements Disposable {
   /** Installs a pair of SAs with keys of its own, and the policies that use it. */
   async install(options: ManualTunnelOptions = {}, spis = SPI): Promise<void> {
     const { suite = gcm128, isUdp = false } = options;
+    const overridesOf = (from: ManualEnd, holder: ManualEnd): Partial<Sa> =>
+      from.site.name === 'left' ? (options[holder.site.name] ?? {}) : {};
     const udp = isUdp ? UDP_PORTS : undefined;
     for (const [from, to] of this.#directions()) {
       const common = {
@@ -85,7 +90,13 @@ export class ManualTunnel implements Disposable {
       };
       const selectors = { source: selector(from.site.innerNet), destination: selector(to.site.innerNet) };
       await to.client.must(
-        addSa(sampleSa({ ...common, direction: Direction.DIRECTION_INBOUND })),
+        addSa(
+          sampleSa({
+            ...common,
+            direction: Direction.DIRECTION_INBOUND,
+            overrides: overridesOf(from, to),
+          }),
+        ),
         putPolicy(
           samplePolicy({
             ...selectors,
@@ -96,7 +107,13 @@ export class ManualTunnel implements Disposable {
         ),
       );
       await from.client.must(
-        addSa(sampleSa({ ...common, direction: Direction.DIRECTION_OUTBOUND })),
+        addSa(
+          sampleSa({
+            ...common,
+            direction: Direction.DIRECTION_OUTBOUND,
+            overrides: overridesOf(from, from),
+          }),
+        ),
         putPolicy(samplePolicy({ ...selectors, spi: common.spi, peer: to.site.outer })),
       );
     }

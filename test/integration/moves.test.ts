@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SadReport } from '../../src/agent/index.ts';
 import {
   assertSameSas,
   establish,
@@ -21,6 +22,17 @@ async function endsOf({ gateway }: Scene): Promise<readonly string[]> {
   return sas.map(({ spi, source, destination }) => `${spi} ${source} > ${destination}`).sort();
 }
 
+/** The SAs are those of before: older, with more packets, and none dropped as replayed or else. */
+async function assertGoOn({ gateway }: Scene, before: SadReport): Promise<void> {
+  const { sas } = await sadOf(gateway);
+  for (const old of before.sas) {
+    const now = sas.find(({ spi }) => spi === old.spi);
+    assert(now !== undefined && now.ageSeconds >= old.ageSeconds);
+    assert(Number(now.packets) > Number(old.packets) && Number(now.bytes) > Number(old.bytes));
+    assert.equal(now.drops, old.drops);
+  }
+}
+
 test("a NAT that gives the peer another port: our dataplane's SAs follow", async () => {
   await using lab = await Lab.create();
   const scene = await startScene(lab, { peer: 'lagopus', behindNat: 'peer' });
@@ -28,6 +40,7 @@ test("a NAT that gives the peer another port: our dataplane's SAs follow", async
   await using traffic = await Traffic.start(scene, { packetsPerSecond: 500 });
   await traffic.flows();
   const ends = await endsOf(scene);
+  const before = await sadOf(scene.gateway);
   assert(scene.router !== undefined);
   const { namespace } = scene.router;
   await namespace.run(['iptables', '-t', 'nat', '-F', 'POSTROUTING']);
@@ -42,6 +55,7 @@ test("a NAT that gives the peer another port: our dataplane's SAs follow", async
   });
   await traffic.flows();
   assert.deepEqual(await endsOf(scene), ends);
+  await assertGoOn(scene, before);
   await assertSameSas(scene.ours, scene.peer, { count: 1 });
 });
 
@@ -55,6 +69,7 @@ for (const peer of ['kernel', 'lagopus'] as const) {
     await traffic.flows();
     const { namespace, outer } = scene.ours.site;
     const ends = await endsOf(scene);
+    const before = await sadOf(scene.gateway);
     await namespace.sysctl('net.ipv4.conf.eth0.promote_secondaries', '1');
     await namespace.addAddress('eth0', `${NEW_ADDRESS}/24`);
     await namespace.ip('address', 'delete', `${outer}/24`, 'dev', 'eth0');
@@ -66,6 +81,7 @@ for (const peer of ['kernel', 'lagopus'] as const) {
       return true;
     });
     await traffic.flows();
+    await assertGoOn(scene, before);
     await assertSameSas(scene.ours, scene.peer, { count: 1 });
     await rekeyChild(scene.peer, scene.ours);
     await traffic.flows();

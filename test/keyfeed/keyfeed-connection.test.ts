@@ -215,7 +215,14 @@ test('speaks every message of the agent', async () => {
   connection.usage([]);
   connection.usage(Array.from({ length: 20_000 }, () => ({ ...entry, direction: 'inbound' as const })));
   connection.policyUsage([
-    { direction: 'forward', source: sourceTs, destination: destinationTs, idleMs: 1n },
+    {
+      direction: 'forward',
+      source: sourceTs,
+      destination: destinationTs,
+      mark: undefined,
+      ifId: undefined,
+      idleMs: 1n,
+    },
   ]);
   const kinds = [
     'agent-hello',

@@ -261,6 +261,8 @@ export const agentMessages: fc.Arbitrary<AgentMessage> = fc.oneof(
         direction: policyDirection,
         source: selector,
         destination: selector,
+        mark: optional(mark.filter(({ value, mask: bits }) => value !== 0 || bits !== 0)),
+        ifId: optional(u32.filter((value) => value !== 0)),
         idleMs: optional(u64.filter((value) => value < (1n << 64n) - 1n)),
       }),
       { maxLength: 4 },

@@ -36,6 +36,7 @@ const optionalId = fc.option(fc.integer({ min: 1, max: 0xffff_ffff }), { nil: un
 const label = fc.option(fc.uint8Array({ minLength: 1, maxLength: 8 }), { nil: undefined });
 const spi = fc.integer({ min: 256, max: 0xffff_ffff }).map(toSpi);
 const name = fc.constantFrom(undefined, 'eth0');
+const vrf = fc.constantFrom(undefined, 'blue');
 
 const arbitrarySa: fc.Arbitrary<SecurityAssociation> = fc.record({
   id: fc.record({
@@ -64,6 +65,7 @@ const arbitrarySa: fc.Arbitrary<SecurityAssociation> = fc.record({
   tfc: u32,
   ipcomp: fc.integer({ min: 0, max: 4 }),
   setMark: mark,
+  innerVrf: vrf,
   interface: name,
   label,
   cpu: fc.option(fc.integer({ min: 0, max: 64 }), { nil: undefined }),
@@ -78,6 +80,7 @@ const policyId: fc.Arbitrary<PolicyId> = fc.record({
   ifId: optionalId,
   interface: name,
   label,
+  innerVrf: vrf,
 });
 
 const arbitraryPolicy: fc.Arbitrary<SecurityPolicy> = fc.record({
@@ -173,6 +176,10 @@ test('requires of the dataplane what the SA uses, and nothing else', () => {
   ]);
   assert.deepEqual(featuresOf({ source: '2001:db8::1' }), [Feature.FEATURE_IPV6_OUTER]);
   assert.deepEqual(featuresOf({ cpu: 0 }), [Feature.FEATURE_CPU]);
+  assert.deepEqual(featuresOf({ innerVrf: 'blue' }), [Feature.FEATURE_VRF]);
+  assert.deepEqual(featuresOf({ setMark: { value: 1, mask: 1 } }), [Feature.FEATURE_SET_MARK]);
+  const id = { ...sampleSa({ direction: 'inbound', spi: 0x1001 }).id, ifId: 5, mark: { value: 0, mask: 1 } };
+  assert.deepEqual(featuresOf({ id }), [Feature.FEATURE_MARK, Feature.FEATURE_IF_ID]);
   assert.deepEqual(featuresOf({ copyDf: true, copyEcn: true, copyDscp: 'out-only' }), [
     Feature.FEATURE_COPY_DF,
     Feature.FEATURE_COPY_ECN,
@@ -190,6 +197,11 @@ test('requires of the dataplane what the policy uses', () => {
       ?.requiredFeatures;
   assert.deepEqual(featuresOf(sampleUser({ direction: 'outbound', spi: 0x1001 })), []);
   assert.deepEqual(featuresOf(sampleUser({ direction: 'outbound' })), [Feature.FEATURE_ACQUIRE]);
+  const inVrf = sampleUser({ direction: 'outbound', spi: 0x1001 });
+  assert.deepEqual(featuresOf({ ...inVrf, id: { ...inVrf.id, innerVrf: 'blue', ifId: 5 } }), [
+    Feature.FEATURE_IF_ID,
+    Feature.FEATURE_VRF,
+  ]);
   assert.deepEqual(featuresOf(sampleUser({ direction: 'outbound', action: { kind: 'bypass' } })), [
     Feature.FEATURE_BYPASS,
   ]);

@@ -28,6 +28,8 @@ export function nativeSa(suite: Suite, overrides: Partial<NativeSa> = {}): Nativ
     copyEcn: true,
     copyDscpOut: true,
     copyDscpIn: false,
+    device: 0,
+    mark: 0,
     softBytes: 0n,
     softPackets: 0n,
     hardBytes: 0n,

@@ -153,6 +153,31 @@ describe('encapsulation', () => {
 });
 
 describe('decapsulation', () => {
+  it('ends at a lifetime in packets or bytes, and a move does not start it anew', () => {
+    for (const limits of [
+      { softPackets: 2n, hardPackets: 3n },
+      // An IPv4 and a UDP header, and 32 bytes.
+      { softBytes: 120n, hardBytes: 180n },
+    ]) {
+      const { engine, events } = engineLab();
+      const sa = nativeSa(gcm128, { isInbound: true, ...limits });
+      const handle = engine.addSa(sa);
+      const take = (sequence: number): Buffer | number =>
+        engine.decapsulate(fromPeer(sa, sequence, innerPacket(32)));
+      assert.ok(Buffer.isBuffer(take(1)));
+      engine.moveSa(handle, { ...sa, source: sa.source + 1 });
+      assert.equal(take(1), EspResult.replayed);
+      for (const sequence of [2, 3]) assert.ok(Buffer.isBuffer(take(sequence)));
+      assert.equal(take(4), EspResult.exhausted);
+      assert.deepEqual(
+        events.map(({ event }) => event),
+        'softPackets' in limits
+          ? [SaEvent.softPackets, SaEvent.hardPackets]
+          : [SaEvent.softBytes, SaEvent.hardBytes],
+      );
+    }
+  });
+
   for (const suite of suites) {
     it(`takes what node:crypto made: ${suite.name}`, () => {
       const { engine, sa, words } = inboundLab(suite);

@@ -114,23 +114,30 @@ const arbitrarySa = fc
     destination: fc.constantFrom('198.18.0.1', '198.18.0.2'),
     reqid: fc.integer({ min: 1, max: 2 }),
     esn: fc.boolean(),
+    innerVrf: fc.constantFrom(undefined, 'blue'),
+    ifId: fc.constantFrom(undefined, 5),
   })
-  .map(({ direction, spi, keyByte, destination, reqid, esn }) => {
-    const sa = sampleSa({ direction, spi, keyByte, change: { reqid: toReqId(reqid), esn } });
-    return { ...sa, id: { ...sa.id, destination } };
+  .map(({ direction, spi, keyByte, destination, reqid, esn, innerVrf, ifId }) => {
+    const sa = sampleSa({ direction, spi, keyByte, change: { reqid: toReqId(reqid), esn, innerVrf } });
+    return { ...sa, id: { ...sa.id, destination, ifId } };
   });
 
 const arbitraryPolicy = fc
   .record({
     direction: fc.constantFrom('inbound' as const, 'outbound' as const),
-    interface: fc.constantFrom(undefined, 'eth0', 'eth1'),
+    interface: fc.constantFrom(undefined, 'eth0'),
+    innerVrf: fc.constantFrom(undefined, 'blue'),
     kind: fc.constantFrom('protect' as const, 'bypass' as const, 'discard' as const),
     spi: fc.integer({ min: 0x1000, max: 0x1002 }),
     priority: fc.integer({ min: 1, max: 2 }),
   })
-  .map(({ direction, interface: name, kind, spi, priority }): SecurityPolicy => {
+  .map(({ direction, interface: name, innerVrf, kind, spi, priority }): SecurityPolicy => {
     const { id, action } = sampleUser({ direction, spi });
-    return { id: { ...id, interface: name }, action: kind === 'protect' ? action : { kind }, priority };
+    return {
+      id: { ...id, interface: name, innerVrf },
+      action: kind === 'protect' ? action : { kind },
+      priority,
+    };
   });
 
 const arbitraryTable = fc

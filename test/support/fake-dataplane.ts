@@ -53,7 +53,7 @@ type HeldSa = {
   counters: SaCounters;
   highest: bigint;
   usedAtMs: bigint;
-  ageMs: bigint;
+  addedMs: number;
 };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 
@@ -281,8 +281,8 @@ export class FakeDataplane implements AsyncDisposable {
   }
 
   /** So long ago every SA was installed. */
-  setAges(ageMs: bigint): void {
-    for (const held of this.#sas.values()) held.ageMs = ageMs;
+  setAges(ageMs: number): void {
+    for (const held of this.#sas.values()) held.addedMs = performance.now() - ageMs;
   }
 
   /** Another agent becomes this owner's writer. */
@@ -399,7 +399,15 @@ export class FakeDataplane implements AsyncDisposable {
       const counters = SaCounters.create();
       this.#sas.set(
         key,
-        present ?? { sa, ownerId, charonInstanceId, counters, highest, ageMs: 0n, usedAtMs: 0n },
+        present ?? {
+          sa,
+          ownerId,
+          charonInstanceId,
+          counters,
+          highest,
+          addedMs: performance.now(),
+          usedAtMs: 0n,
+        },
       );
       return ok(present !== undefined);
     }
@@ -450,7 +458,7 @@ export class FakeDataplane implements AsyncDisposable {
           keyFingerprint:
             fingerprintNonce.length === 0 ? Buffer.alloc(0) : fingerprint(fingerprintNonce, held.sa),
           counters: held.counters,
-          ageMs: held.ageMs,
+          ageMs: BigInt(Math.ceil(performance.now() - held.addedMs)),
           nextSequence: held.sa.initialSequence + 1n,
           replayState: { highestSequence: held.highest, bitmap: Buffer.from([0xff]) },
         }),

@@ -46,15 +46,16 @@ export class DrillsFile {
 /** A replaced inbound SA goes after one second, so that a test need not wait five to see it gone. */
 const BRIEF = { delete_rekeyed_delay: 1 };
 
-/** Both charons get the settings, only ours the rest. */
+/** Both ends get charon's settings and the log level, only ours the rest. */
 export async function startGatewayPair(lab: Lab, options: GatewayOptions = {}): Promise<GatewayPair> {
   const { left, right } = await lab.pair();
   const drills = new DrillsFile(join(left.dir, 'drills.yaml'));
   const extra = mergeSettings(BRIEF, options.extra ?? {});
+  const common = { extra, ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }) };
   const dataplaneOverrides = { ...options.dataplaneOverrides, drillsFile: drills.path };
   const [gateway, other] = await Promise.all([
     Gateway.start(lab, left, { ...options, extra, dataplaneOverrides }),
-    Gateway.start(lab, right, { extra }),
+    Gateway.start(lab, right, common),
   ]);
   return {
     lab,

@@ -17,7 +17,7 @@ export { onExit } from './exit-hooks.ts';
 export { FakeGateway } from './fake-gateway.ts';
 export { FeedRelay } from './feed-relay.ts';
 export { fillDataplane } from './fill-dataplane.ts';
-export { Gateway, type GatewayOptions } from './gateway.ts';
+export { Gateway, type GatewayOptions, type GatewayPart } from './gateway.ts';
 export {
   assertSettled,
   DrillsFile,
@@ -50,7 +50,7 @@ export {
   startLibipsecPeer,
 } from './peer.ts';
 export { countInMemory, findProcess, residentKib } from './process-memory.ts';
-export { AgentProcess, DataplaneProcess, type LogLevel } from './product-processes.ts';
+export { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './product-processes.ts';
 export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
@@ -69,6 +69,7 @@ export {
   type TrafficOptions,
 } from './scene.ts';
 export { formatSettings, mergeSettings, type Settings } from './settings.ts';
+export { SocketRelay } from './socket-relay.ts';
 export { type ListedChildSa, Swanctl } from './swanctl.ts';
 export { TempDir } from './temp-dir.ts';
 export {

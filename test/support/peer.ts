@@ -25,7 +25,9 @@ export type PeerOptions = Pick<CharonOptions, 'logLevels' | 'extra'>;
 export function gatewayPeer(gateway: Gateway): Peer {
   return {
     site: gateway.site,
-    swanctl: gateway.charon.swanctl,
+    get swanctl() {
+      return gateway.charon.swanctl;
+    },
     charonLog: () => gateway.charon.log(),
     heldSpis: () => heldByDataplane(gateway),
     crash: () => gateway.charon.process.kill(),

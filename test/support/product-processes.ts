@@ -1,13 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { CommandError, command } from './command.ts';
+import { type Argv, CommandError, command } from './command.ts';
 import { isListening } from './is-listening.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import type { NetNamespace } from './net-namespace.ts';
 import { inRepository } from './repository.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+/** From the command line of a process to another one that starts it in surroundings of its own. */
+export type Launcher = (argv: Argv) => Argv;
 
 const PROGRAM = inRepository('bin', 'ipsec-agent');
 
@@ -19,6 +22,8 @@ type ProductOptions = {
   readonly logLevel?: LogLevel;
   /** Top-level keys put over the generated configuration. */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /** What is run instead of the command line; it has to end by running it. */
+  readonly launch?: Launcher;
 };
 
 /** `ipsec-agent dataplane` in a namespace. */
@@ -111,13 +116,13 @@ async function spawnProduct(
   options: ProductOptions,
   settings: Readonly<Record<string, unknown>>,
 ): Promise<ManagedProcess> {
-  const { namespace, dir, logLevel = 'debug', overrides = {} } = options;
+  const { namespace, dir, logLevel = 'debug', overrides = {}, launch = (argv) => argv } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, `${name}.yaml`);
   await writeFile(path, stringify({ ...settings, log: { level: logLevel }, ...overrides }));
   return namespace.spawn({
     name: `${name} in ${dir}`,
-    argv: [PROGRAM, name === 'agent' ? 'run' : 'dataplane', '--config', path, '--json'],
+    argv: launch([PROGRAM, name === 'agent' ? 'run' : 'dataplane', '--config', path, '--json']),
     logPath: join(dir, `${name}.log`),
   });
 }

@@ -36,7 +36,7 @@ async function passes(agent: TestAgent, what: string, isTrue: () => boolean): Pr
 test('deletes what an older charon installed, however much it is (2)', async () => {
   await using lab = await SyncLab.start();
   await install(lab, 40);
-  lab.dataplane.setAges(5_000n);
+  lab.dataplane.setAges(5_000);
   const agent = await lab.agent();
   await agent.ready(EMPTY, NEXT_INSTANCE, -3_000);
   assert.deepEqual(lab.dataplane.sas, []);
@@ -46,7 +46,7 @@ test('deletes what an older charon installed, however much it is (2)', async () 
 test('leaves alone what another charon installs while this one runs', async () => {
   await using lab = await SyncLab.start();
   await install(lab, 2);
-  lab.dataplane.setAges(1_000n);
+  lab.dataplane.setAges(1_000);
   const agent = await lab.agent();
   await agent.ready(EMPTY, NEXT_INSTANCE, -3_000);
   assert.equal(lab.dataplane.sas.length, 2);

@@ -60,7 +60,12 @@ const MESSAGES: readonly AgentMessage[] = [
   },
   {
     kind: 'policy-usage',
-    entries: [{ direction: 'forward', source: SELECTOR, destination: SELECTOR, idleMs: 2n ** 63n }],
+    entries: [
+      {
+        ...{ direction: 'forward', source: SELECTOR, destination: SELECTOR },
+        ...{ mark: { value: 1, mask: 0xff }, ifId: 7, idleMs: 2n ** 63n },
+      },
+    ],
   },
 ];
 

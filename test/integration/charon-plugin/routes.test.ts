@@ -138,6 +138,17 @@ test('transport mode between hosts needs no route', async () => {
   assert.deepEqual(await routes(rig), []);
 });
 
+test('an interface ID or a mark leaves routes to the operator', async () => {
+  for (const child of [
+    { if_id_in: 7, if_id_out: 7 },
+    { mark_in: 7, mark_out: 7 },
+  ]) {
+    await using rig = await start({ tunnel: { child } });
+    await rig.initiate();
+    assert.deepEqual(await routes(rig), []);
+  }
+});
+
 /** A shunt as a CHILD_SA of a connection that is never initiated. */
 function shunt(mode: 'pass' | 'drop', remote: string, extra: Settings = {}): Settings {
   return { local_ts: '198.19.1.0/24', remote_ts: remote, mode, start_action: 'trap', ...extra };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FeedPolicy } from '../../../src/keyfeed/index.ts';
 import { eventually, type ListedChildSa, tunnelEnd } from '../../support/index.ts';
 import { OK } from './fake-agent.ts';
 import { logged, Rig } from './rig.ts';
@@ -90,6 +91,39 @@ test('the dataplane sees the peer at another port: charon moves the SAs there', 
     const outbound = [...rig.agent.sas.values()].find(({ id }) => id.direction === 'outbound');
     return outbound?.id.destination.port === 4_600;
   });
+});
+
+test('the use of a policy is that of its mark and interface ID', async () => {
+  const child = { if_id_in: 7, if_id_out: 7, mark_out: '0x2a/0xff' };
+  await using rig = await Rig.start({ tunnel: { child } });
+  await rig.initiate();
+  const policy = [...rig.agent.policies.values()].find(({ direction }) => direction === 'outbound');
+  assert(policy !== undefined);
+  const { direction, source, destination, mark, ifId } = policy;
+  const used = (idleMs: bigint, scope: Partial<Pick<FeedPolicy, 'mark' | 'ifId'>>): void =>
+    rig.agent.send({
+      kind: 'policy-usage',
+      entries: [{ direction, source, destination, mark, ifId, idleMs, ...scope }],
+    });
+  // charon asks for the use of policies when an SA has carried something and does not say when.
+  rig.agent.send({
+    kind: 'usage',
+    entries: [
+      {
+        ...{ protocol: 'esp', direction: 'outbound', spi: rig.agent.spis('outbound')[0] ?? 0 },
+        ...{ destination: '198.18.0.2', bytes: 1_000n, packets: 10n, idleMs: undefined },
+      },
+    ],
+  });
+  used(20_000n, {});
+  used(0n, { ifId: undefined });
+  used(0n, { mark: undefined });
+  await eventually('the use is known', async () => {
+    const { stdout } = await rig.left.swanctl.run(['--list-sas', '--raw']);
+    return stdout.includes('use-out=');
+  });
+  const { stdout } = await rig.left.swanctl.run(['--list-sas', '--raw']);
+  assert.match(stdout, /use-out=2\d /);
 });
 
 test('usage is answered from what the agent reported, and never goes back', async () => {

@@ -234,11 +234,10 @@ describe('the contract over a unix socket', () => {
       [{ hwOffload: true }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /HW_OFFLOAD/],
       [{ label: Buffer.of(1) }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /LABEL/],
       [{ interface: 'eth0' }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /INTERFACE/],
-      [{ innerVrf: 'red' }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /VRF/],
-      [{ setMark: any }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /SET_MARK/],
+      [{ innerVrf: 'red' }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /VRF.*tunDevices.*vrf: red/],
       [{ ifIdOut: 1 }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IF_ID/],
-      [{ id: { ...id, mark: any } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /MARK/],
-      [{ id: { ...id, ifId: 1 } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IF_ID/],
+      [{ id: { ...id, mark: any } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /MARK.*value: 0x1,/],
+      [{ id: { ...id, ifId: 1 } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IF_ID.*ifId: 1/],
       [{ id: { ...id, outerVrf: 'x' } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /VRF/],
       [{ requiredFeatures: [Feature.FEATURE_ESN] }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /ESN/],
       [{ id: { ...id, protocol: Protocol.PROTOCOL_AH } }, ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL, /AH/],
@@ -274,6 +273,9 @@ describe('the contract over a unix socket', () => {
       assert.equal(answer.code, code, `${JSON.stringify(Object.keys(overrides))}: ${answer.message}`);
       assert.match(answer.message, reason);
     }
+    const markIn = await refusal(inbound({ setMark: any }));
+    assert.equal(markIn.code, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE);
+    assert.match(markIn.message, /SET_MARK.*mark_in/);
     const noSelectors = await refusal(inbound({ sourceSelectors: [] }));
     assert.equal(noSelectors.code, ResultCode.RESULT_CODE_INVALID);
     const otherPort = await refusal(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Direction, PolicyAction } from '../../../src/proto/index.ts';
@@ -198,6 +199,33 @@ describe('packet paths', () => {
     const states = await right.client.sas();
     const inbound = states.find(({ sa }) => sa?.id?.direction === Direction.DIRECTION_INBOUND);
     assert.equal(inbound?.counters?.packets, 9n);
+  });
+
+  it('ask the inbound SPD of the device a packet comes out of', async () => {
+    await using lab = await Lab.create();
+    using tunnel = await ManualTunnel.start(lab, { config: { tunDevices: [{ name: 'if5', ifId: 5 }] } });
+    const { left, right } = tunnel;
+    const common = {
+      ...{ spi: 0xc0000005, encryptionKey: randomBytes(20) },
+      ...{ source: left.site.outer, destination: right.site.outer },
+    };
+    const match = { source: selector(left.site.innerNet), destination: selector(right.site.innerNet) };
+    const inbound = sampleSa({ ...common, direction: Direction.DIRECTION_INBOUND });
+    const discards = [0, 5].map((ifId) => {
+      const action = PolicyAction.POLICY_ACTION_DISCARD;
+      const policy = samplePolicy({ ...match, direction: Direction.DIRECTION_INBOUND, action });
+      return putPolicy({ ...policy, id: policy.id && { ...policy.id, ifId } });
+    });
+    await right.client.must(addSa({ ...inbound, id: inbound.id && { ...inbound.id, ifId: 5 } }), ...discards);
+    await left.client.must(
+      addSa(sampleSa({ ...common, direction: Direction.DIRECTION_OUTBOUND })),
+      putPolicy(samplePolicy({ ...match, spi: common.spi, peer: right.site.outer })),
+    );
+    await knock(left, right.site.inner);
+    const counted = (await right.client.policies())
+      .filter(({ policy }) => policy?.action === PolicyAction.POLICY_ACTION_DISCARD)
+      .map(({ policy, packets }) => `if_id ${policy?.id?.ifId}: ${packets}`);
+    assert.deepEqual(counted.sort(), ['if_id 0: 0', 'if_id 5: 3']);
   });
 
   it('check decapsulated packets against their SA’s selectors', async () => {

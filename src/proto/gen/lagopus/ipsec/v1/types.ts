@@ -520,6 +520,12 @@ export interface TrafficSelector {
   protocol: number;
 }
 
+/**
+ * Traffic is told apart by marks, if_ids and VRFs as Linux does it: a packet has them from
+ * the interface it came through, and takes part in an SA or policy that has the same. What
+ * an inbound SA decapsulates comes out where packets of its own mark, if_id and inner VRF
+ * go in. A mark with mask 0 is none, an if_id of 0 or an empty VRF as well.
+ */
 export interface Mark {
   value: number;
   mask: number;
@@ -592,11 +598,18 @@ export interface Sa {
   /** First sequence number an outbound SA sends; 0 and 1 both mean a fresh SA. */
   initialSequence: bigint;
   /** State an inbound SA starts with when it is reinstalled. */
-  replayState: ReplayState | undefined;
+  replayState:
+    | ReplayState
+    | undefined;
+  /**
+   * Outbound: the mark under which outer packets are sent, in the bits of its mask. Inbound:
+   * the mark of what comes out.
+   */
   setMark: Mark | undefined;
   ifIdOut: number;
   interface: string;
   label: Buffer;
+  /** The routing domain of the packets inside. */
   innerVrf: string;
   copyDf: boolean;
   copyEcn: boolean;

@@ -1,0 +1,138 @@
+/* struct mmsghdr */
+#define _GNU_SOURCE
+
+#include "engine-internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A multiple of the cache line, not of a page: the slots' first lines fall into different sets. */
+#define RX_STRIDE (MAX_PACKET + 1472)
+
+static void allocate_mark(struct msghdr *message, struct mark_message *mark)
+{
+	message->msg_control = mark->bytes;
+	message->msg_controllen = sizeof(mark->bytes);
+	*CMSG_FIRSTHDR(message) = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SO_MARK,
+		.cmsg_len = CMSG_LEN(sizeof(uint32_t)),
+	};
+}
+
+static bool allocate(struct engine *engine, const struct engine_config *config)
+{
+	struct transmit *tx = &engine->tx;
+	struct receive *rx = &engine->rx;
+	uint32_t i, mtu = 0;
+
+	engine->tuns = calloc(config->device_count, sizeof(*engine->tuns));
+	if (!engine->tuns) {
+		return false;
+	}
+	engine->tun_count = config->device_count;
+	for (i = 0; i < engine->tun_count; i++) {
+		engine->tuns[i].engine = engine;
+		engine->tuns[i].index = (uint8_t)i;
+		engine->tuns[i].fd = -1;
+		engine->tuns[i].mtu = config->devices[i].mtu;
+		engine->tuns[i].coalescer.write = write_tun;
+		engine->tuns[i].coalescer.context = &engine->tuns[i];
+		mtu = mtu > config->devices[i].mtu ? mtu : config->devices[i].mtu;
+	}
+	tx->stride = (ESP_HEADROOM + mtu + ESP_TAILROOM + 127) / 64 * 64;
+	tx->slots = malloc(tx->stride * SLICE);
+	rx->slots = malloc((size_t)RX_STRIDE * SLICE);
+	engine->tun_buffer = malloc(sizeof(struct virtio_net_hdr) + MAX_PACKET);
+	if (!tx->slots || !rx->slots || !engine->tun_buffer) {
+		return false;
+	}
+	for (i = 0; i < SLICE; i++) {
+		tx->to[i].sin_family = AF_INET;
+		tx->messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &tx->to[i],
+			.msg_namelen = sizeof(tx->to[i]),
+			.msg_iov = &tx->parts[i],
+			.msg_iovlen = 1,
+		};
+		allocate_mark(&tx->messages[i].msg_hdr, &tx->marks[i]);
+		rx->parts[i] = (struct iovec){ rx->slots + (size_t)i * RX_STRIDE, MAX_PACKET };
+		rx->messages[i].msg_hdr = (struct msghdr){ .msg_iov = &rx->parts[i], .msg_iovlen = 1 };
+	}
+	return true;
+}
+
+static void release(struct engine *engine)
+{
+	free(engine->tx.slots);
+	free(engine->rx.slots);
+	free(engine->tun_buffer);
+	free(engine->tuns);
+	engine->tx.slots = engine->rx.slots = engine->tun_buffer = NULL;
+	engine->tuns = NULL;
+	engine->tun_count = 0;
+}
+
+static void close_descriptor(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void close_descriptors(struct engine *engine)
+{
+	uint32_t i;
+
+	for (i = 0; i < POLL_COUNT; i++) {
+		close_descriptor(engine->fds[i]);
+	}
+	for (i = 0; i < engine->tun_count; i++) {
+		close_descriptor(engine->tuns[i].fd);
+	}
+	close_descriptor(engine->sender);
+}
+
+static bool open_descriptors(struct engine *engine, const struct engine_config *config, struct net_error *error)
+{
+	const struct engine_device *device;
+	uint32_t i;
+
+	if ((engine->sender = net_open_sender(config->fwmark, error)) < 0 ||
+	    (engine->fds[POLL_ESP] = net_open_esp(error)) < 0 ||
+	    (engine->fds[POLL_UDP] = net_open_udp(config->udp_port, error)) < 0) {
+		return false;
+	}
+	for (i = 0; i < config->device_count; i++) {
+		device = &config->devices[i];
+		engine->tuns[i].fd = net_open_tun(device->name, device->mtu, config->is_persistent, error);
+		if (engine->tuns[i].fd < 0) {
+			error->device = device->name;
+			return false;
+		}
+	}
+	return true;
+}
+
+bool resources_open(struct engine *engine, const struct engine_config *config, struct net_error *error)
+{
+	uint32_t i;
+
+	*error = (struct net_error){ .what = "allocate packet buffers", .number = ENOMEM };
+	for (i = 0; i < POLL_COUNT; i++) {
+		engine->fds[i] = -1;
+	}
+	engine->sender = -1;
+	if (allocate(engine, config) && open_descriptors(engine, config, error)) {
+		return true;
+	}
+	resources_close(engine);
+	return false;
+}
+
+void resources_close(struct engine *engine)
+{
+	close_descriptors(engine);
+	release(engine);
+}
