@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import {
-  CommandError,
-  command,
   diffOf,
   eventually,
   type Gateway,
   type GatewayOptions,
   type GatewayPair,
-  inRepository,
   type Lab,
   mergeSettings,
   PacketFlow,
