@@ -9,7 +9,7 @@ import {
 } from '../sad/index.ts';
 import type { SaStory, SaTransition } from '../sync/index.ts';
 import { type CharonSa, charonSaName } from './charon-sas.ts';
-import type { ExplainReport, PlanReport, SaExplanation } from './reports.ts';
+import type { CharonSaEntry, ExplainReport, PlanReport, SaExplanation } from './reports.ts';
 import { toSadEntry } from './sad-report.ts';
 import { nearMisses } from './spi-text.ts';
 
@@ -27,7 +27,7 @@ export type ExplainSources = {
   /** Undefined when none is due. */
   readonly nextComparisonInMs: number | undefined;
   /** What else there is to say of an SA. */
-  readonly remarksOn: (id: Pick<SaId, 'direction' | 'protocol' | 'spi'>, name: string) => readonly string[];
+  readonly remarksOn: (id: Pick<SaId, 'direction' | 'protocol' | 'spi'>) => readonly string[];
   readonly unasked: readonly string[];
 };
 
@@ -53,25 +53,20 @@ const WORDS: Readonly<Record<SaTransition, string>> = {
   listed: 'listed by charon',
 };
 
-/** One name for one SA, whoever tells of it: VICI does not tell marks of SAs. */
-function nameOf({ direction, protocol, spi, destination }: SaId): string {
-  return saKey({ direction, protocol, spi, destination });
-}
-
-function nameOfKey(key: string): string {
-  return key.split(' ').slice(0, 4).join(' ');
+/** What VICI tells of an SA's key: neither mark nor if_id. */
+function isNamedBy(key: string, charonName: string): boolean {
+  return key === charonName || key.startsWith(`${charonName} `);
 }
 
 /** Puts together who has each SA of an SPI, and what becomes of it. */
 export function toExplainReport(sources: ExplainSources): ExplainReport {
   const { spi, source, stories, charon, actual = [], knownSpis, unasked } = sources;
   const held = actual.filter(({ sa }) => sa.id.spi === spi);
-  const names = new Set([
-    ...stories.map(({ key }) => nameOfKey(key)),
-    ...(charon?.sas ?? []).map(charonSaName),
-    ...held.map(({ sa }) => nameOf(sa.id)),
-  ]);
-  const sas = [...names].sort().map((name) => explainOne(name, { ...sources, held }));
+  const keys = new Set<string>([...stories.map(({ key }) => key), ...held.map(({ sa }) => saKey(sa.id))]);
+  for (const name of (charon?.sas ?? []).map(charonSaName)) {
+    if (![...keys].some((key) => isNamedBy(key, name))) keys.add(name);
+  }
+  const sas = [...keys].sort().map((key) => explainOne(key, { ...sources, held }));
   const known = [...knownSpis, ...actual.map(({ sa }) => sa.id.spi), ...(charon?.spis ?? [])];
   return {
     ...{ spi: formatSpi(spi), source, sas, unasked },
@@ -80,19 +75,20 @@ export function toExplainReport(sources: ExplainSources): ExplainReport {
 }
 
 function explainOne(
-  name: string,
+  key: string,
   sources: ExplainSources & { readonly held: readonly ActualSa[] },
 ): SaExplanation {
   const { spi, now, stories, charon, held, remarksOn } = sources;
-  const [first, second, , destination = ''] = name.split(' ');
+  const [first, second, , destination = '', ...qualifiers] = key.split(' ');
   const direction = first === 'outbound' ? 'outbound' : 'inbound';
   const protocol = second === 'ah' ? 'ah' : 'esp';
-  const story = stories.find(({ key }) => nameOfKey(key) === name);
-  const listed = charon?.sas.find((sa) => charonSaName(sa) === name)?.entry;
-  const actual = held.find(({ sa }) => nameOf(sa.id) === name);
+  const story = stories.find((candidate) => candidate.key === key);
+  const listed = charon?.sas.find((sa) => isNamedBy(key, charonSaName(sa)))?.entry;
+  const actual = held.find(({ sa }) => saKey(sa.id) === key);
   return {
     ...{ direction, protocol, destination },
     spi: formatSpi(spi),
+    qualifiers: qualifiers.join(' '),
     charon: listed ?? null,
     desired: story?.desired === undefined ? null : describeDesired(story.desired),
     dataplane: actual === undefined ? null : toSadEntry(actual, listed?.childSa),
@@ -105,10 +101,7 @@ function explainOne(
       firstAgoSeconds: Math.round(firstAgoMs / 1000),
       detail: detail ?? null,
     })),
-    next: [
-      ...remarksOn({ direction, protocol, spi }, name),
-      ...nextOf(name, story, actual, listed?.rekeyInSeconds ?? undefined, sources),
-    ],
+    next: [...remarksOn({ direction, protocol, spi }), ...nextOf(key, { ...sources, story, listed, actual })],
   };
 }
 
@@ -150,14 +143,21 @@ function pendingOf(story: SaStory | undefined): readonly string[] {
 }
 
 function nextOf(
-  name: string,
-  story: SaStory | undefined,
-  actual: ActualSa | undefined,
-  rekeyInSeconds: number | undefined,
-  { plan, nextComparisonInMs }: ExplainSources,
+  key: string,
+  {
+    story,
+    listed,
+    actual,
+    plan,
+    nextComparisonInMs,
+  }: Omit<ExplainSources, 'actual'> & {
+    readonly story: SaStory | undefined;
+    readonly listed: CharonSaEntry | undefined;
+    readonly actual: ActualSa | undefined;
+  },
 ): readonly string[] {
   const when = nextComparisonInMs === undefined ? '' : `, ${seconds(nextComparisonInMs)}`;
-  const isThis = (what: string): boolean => what === name || what.startsWith(`${name} `);
+  const isThis = (what: string): boolean => isNamedBy(what, key);
   const next = [
     ...(plan?.isSent === true ? plan.operations : [])
       .filter(({ what }) => isThis(what))
@@ -177,9 +177,9 @@ function nextOf(
   if (next.length === 0 && (story?.pending.length ?? 0) === 0 && actual !== undefined) {
     next.push('nothing to do');
   }
-  if (rekeyInSeconds !== undefined && rekeyInSeconds > 0) {
+  const rekeyInSeconds = listed?.rekeyInSeconds ?? 0;
+  if (listed?.state === 'INSTALLED' && rekeyInSeconds > 0)
     next.push(`charon rekeys it in ${rekeyInSeconds} s`);
-  }
   const lifetime = actual?.sa.hardLifetime.seconds;
   if (actual !== undefined && lifetime !== undefined) {
     next.push(`the dataplane ends it in ${lifetime - actual.ageMs / 1000n} s`);

@@ -199,6 +199,8 @@ export type SaExplanation = {
   readonly protocol: 'esp' | 'ah';
   readonly spi: string;
   readonly destination: string;
+  /** Mark and if_id, if it has any; otherwise empty. */
+  readonly qualifiers: string;
   /** Null: charon lists none, or could not be asked (`ExplainReport.unasked`). */
   readonly charon: CharonSaEntry | null;
   /** What the plugin has told, its keys left out. */

@@ -54,7 +54,7 @@ function describeStory({ story }: SaExplanation): readonly string[] {
 }
 
 function printSa(sa: SaExplanation, { source, unasked }: ExplainReport): void {
-  print(`${sa.direction} ${sa.protocol} ${sa.spi} to ${sa.destination}`);
+  print(`${sa.direction} ${sa.protocol} ${sa.spi} to ${sa.destination} ${sa.qualifiers}`.trimEnd());
   const isUnasked = (who: string): boolean => unasked.some((reason) => reason.startsWith(`${who}:`));
   line('charon', isUnasked('charon') ? 'could not be asked' : describeCharon(sa));
   if (source === 'plugin') line('plugin', describeDesired(sa));

@@ -43,8 +43,8 @@ export type PipelineOptions = {
   readonly dataplane: Pick<DataplanePort, 'apply'>;
   readonly desired: DesiredState;
   readonly backOffs: BackOffs;
-  readonly revisions: RevisionWatch;
   readonly journal: SaJournal;
+  readonly revisions: RevisionWatch;
   readonly tasks: BackgroundTasks;
   readonly clock: Clock;
   readonly logger: Logger;

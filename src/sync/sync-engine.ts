@@ -2,13 +2,14 @@ import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, sa
 import { AgentError } from '../util/index.ts';
 import { BackOffs, backOffMs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { type Comparison, compare, isEqual, type Listings, toSyncDiff } from './comparison.ts';
+import { type Comparison, compare, isEqual, type Listings } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import type { Withheld } from './deletions.ts';
 import { DesiredState } from './desired-state.ts';
-import { type DryRun, toDryRun } from './dry-run.ts';
+import type { DryRun } from './dry-run.ts';
 import { InitiateRequests } from './initiate-requests.ts';
+import { Inspection } from './inspection.ts';
 import { type Jitter, jitter } from './jitter.ts';
 import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
@@ -30,7 +31,7 @@ import type {
 } from './requests.ts';
 import { checkRevision, RevisionWatch } from './revision-watch.ts';
 import { SaJournal } from './sa-journal.ts';
-import { hasSpi, type SaStory, tellStories } from './sa-story.ts';
+import type { SaStory } from './sa-story.ts';
 import { overSoftLimit } from './soft-limits.ts';
 import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
@@ -69,6 +70,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #rekeys: RekeyRequests;
   readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
+  readonly #inspection: Inspection;
   /** SAs whose hard lifetime ended in the dataplane and that charon has yet to delete. */
   readonly #expired = new Set<SaKey>();
   #link: LinkState = INITIAL_LINK;
@@ -122,8 +124,8 @@ export class SyncEngine implements AsyncDisposable {
       ...{ dataplane, clock, tasks, logger },
       desired: this.#desired,
       backOffs: this.#backOffs,
-      revisions: this.#revisions,
       journal: this.#journal,
+      revisions: this.#revisions,
       applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
@@ -135,6 +137,15 @@ export class SyncEngine implements AsyncDisposable {
         refused: ({ work }, answer) => logger.warn({ request: work.kind, answer }, 'request refused'),
         left: (key) => this.#forget(key),
       },
+    });
+    this.#inspection = new Inspection({
+      ...{ dataplane, clock, random: options.random, journal: this.#journal },
+      ...{ desired: this.#desired, pipeline: this.#pipeline, backOffs: this.#backOffs },
+      ...{ rekeys: this.#rekeys, expired: this.#expired },
+      link: () => this.#link,
+      obstacle: () => this.#obstacle(),
+      deletions: this.#deletions,
+      planRepair: (...plan) => this.#planRepair(...plan),
     });
     this.#spis = new SpiStock({
       clock,
@@ -228,12 +239,11 @@ export class SyncEngine implements AsyncDisposable {
 
   /** Notes what the dataplane tells of its SAs; other events are the key feed's. */
   dataplaneEvent(event: DataplaneEvent): void {
+    noteEvent(this.#journal, event);
     if (event.kind === 'gap') {
       this.#revisions.doubt();
       this.#comparisons.want();
     }
-    noteEvent(this.#journal, event);
-    if (event.kind === 'gap') this.#comparisons.want();
     if (event.kind === 'sequence-overflow' && this.#desired.sas.has(saKey(event.id))) {
       this.#rekeys.want(event.id, 'sequence-overflow');
     }
@@ -258,62 +268,18 @@ export class SyncEngine implements AsyncDisposable {
    *
    * @throws AgentError when there is no snapshot yet, or the dataplane cannot be listed
    */
-  async diff(options?: CallOptions): Promise<SyncDiff> {
-    return toSyncDiff(await this.#compareOnly(options));
+  diff(options?: CallOptions): Promise<SyncDiff> {
+    return this.#inspection.diff(options);
   }
 
-  /**
-   * The same, with what a repair would do about it now.
-   *
-   * @throws AgentError as `diff`
-   */
-  async plan(options?: CallOptions): Promise<DryRun> {
-    const { charon } = this.#deletions;
-    const comparison = await this.#compareOnly(options);
-    if (this.#link.kind === 'down') {
-      throw new AgentError(`cannot plan: ${this.#obstacle()}`, { code: 'unavailable', retryable: true });
-    }
-    const withheld = this.#deletions.weigh({ comparison, charon });
-    return toDryRun({
-      nowMs: this.#options.clock.now(),
-      ...{ comparison, withheld },
-      repair: this.#planRepair(comparison, withheld, this.#link.capabilities),
-      failed: this.#backOffs.entries,
-      wantOf: (id) => this.#rekeys.get(saKey(id)),
-      expired: this.#expired,
-    });
+  /** The same, with what a repair would do about it now. */
+  plan(options?: CallOptions): Promise<DryRun> {
+    return this.#inspection.plan(options);
   }
 
   /** What is known here of every SA with this SPI, without a question to anybody. */
   explain(spi: Spi): readonly SaStory[] {
-    return tellStories(
-      {
-        nowMs: this.#options.clock.now(),
-        desired: this.#desired.sas,
-        pending: [...this.#pipeline.pending()],
-        backOffs: this.#backOffs,
-        rekeys: this.#rekeys,
-        expired: this.#expired,
-        journal: this.#journal,
-      },
-      hasSpi(spi),
-    );
-  }
-
-  async #compareOnly({ signal }: CallOptions = {}): Promise<Comparison> {
-    if (this.#link.kind === 'down' || this.#link.kind === 'no-snapshot') {
-      throw new AgentError(`cannot compare: ${this.#obstacle()}`, {
-        code: 'unavailable',
-        retryable: true,
-      });
-    }
-    const { dataplane, random } = this.#options;
-    const ignored = this.#pipeline.startTouchLog();
-    try {
-      return await compare({ ...{ dataplane, random, signal, ignored }, desired: this.#desired });
-    } finally {
-      this.#pipeline.endTouchLog(ignored);
-    }
+    return this.#inspection.explain(spi);
   }
 
   /** What charon was told exists; printing it shows no key. */

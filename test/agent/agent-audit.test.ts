@@ -9,12 +9,16 @@ import { eventually } from '../support/eventually.ts';
 import { FakeCharon } from '../support/fake-charon.ts';
 import { FakeDataplane } from '../support/fake-dataplane.ts';
 import { FakePlugin } from '../support/fake-plugin.ts';
+import { keyForms } from '../support/key-forms.ts';
 import { inRepository } from '../support/repository.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { sampleChild, sampleIke } from '../vici/samples.ts';
 
 /** `sampleSa`'s, outbound; and the inbound one of a CHILD_SA that nobody told of. */
 const [TOLD, UNTOLD] = [0xc0a80001, 0xc0a80009];
+
+const { encrKey } = sampleSa();
+const KEY = encrKey?.reveal((bytes) => Buffer.from(bytes)) ?? Buffer.alloc(0);
 
 function scrape(socketPath: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -88,6 +92,13 @@ test('an agent tells where charon and its plugin do not agree: status, explain a
     /^differs +inbound esp c0a80009: listed by charon \(lost\{7\}\), not told by its plugin/m,
   );
   assert.match(stdout, /^differs +outbound esp c0a80001: told by the plugin, not listed by charon/m);
+  const plan = await askAgent(socket, 'plan', call());
+  assert.deepEqual(
+    plan.rekeys.map(({ sa }) => sa),
+    ['outbound esp c0a80001 198.18.0.2'],
+  );
+  const told = JSON.stringify([audit, plan, untold, unlisted, await askAgent(socket, 'diff', call())]);
+  for (const form of keyForms(KEY)) assert.ok(!`${told}${text}${stdout}`.includes(form.toString('latin1')));
   charon.sas = [];
   plugin.change({ kind: 'del-sa', id: sampleSa().id });
   await eventually('no finding', async () => {

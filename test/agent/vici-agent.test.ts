@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Registry } from 'prom-client';
 import { agentConfigSchema, askAgent, runAgent } from '../../src/agent/index.ts';
+import { StatusMetrics } from '../../src/agent/metrics.ts';
 import { ViciTunnels } from '../../src/agent/vici-tunnels.ts';
 import { silentLogger } from '../../src/util/index.ts';
 import { ViciClient } from '../../src/vici/index.ts';
@@ -124,6 +126,17 @@ test('takes many events for one reason to look', async () => {
   await eventually('another listing', async () => (await lab.status()).audit.completeListings > before);
   await sleep(300);
   assert.ok((await lab.status()).audit.completeListings <= before + 2);
+});
+
+test('has metrics too, without a plugin and without a key', async () => {
+  await using lab = await WatchLab.start();
+  lab.charon.sas = [ikeSa()];
+  await lab.plan();
+  const text = await new StatusMetrics(new Registry(), () => lab.status()).render();
+  assert.match(text, /^lagopus_ipsec_info\{version="test",source="vici"\} 1$/m);
+  assert.match(text, /^lagopus_ipsec_link_up\{link="vici"\} 1$/m);
+  assert.match(text, /^lagopus_ipsec_sas\{view="desired"\} 2$/m);
+  assert.doesNotMatch(text, /link="plugin"/);
 });
 
 test('would install what the dataplane lacks, never becomes its writer, and sends it nothing', async () => {

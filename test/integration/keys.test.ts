@@ -45,9 +45,14 @@ function filesIn(dir: string): readonly Output[] {
 
 /** Sees what the command line prints, and charon's own client. */
 async function printed({ gateway }: Scene): Promise<readonly Output[]> {
-  const agent = (['status', 'sad', 'diff'] as const).flatMap((verb) => [
-    { name: verb, text: gateway.agent.show(verb) },
-    { name: `${verb} --json`, text: gateway.agent.show(verb, '--json') },
+  const spis = (await gateway.charon.swanctl.childSas()).flatMap(({ spiIn, spiOut }) => [spiIn, spiOut]);
+  const questions: readonly (readonly ['status' | 'sad' | 'diff' | 'explain', ...(readonly string[])])[] = [
+    ...([['status'], ['sad'], ['diff'], ['diff', '--plan']] as const),
+    ...spis.slice(0, 2).map((spi) => ['explain', spi.toString(16)] as const),
+  ];
+  const agent = questions.flatMap((question) => [
+    { name: question.join(' '), text: gateway.agent.show(...question) },
+    { name: `${question.join(' ')} --json`, text: gateway.agent.show(...question, '--json') },
   ]);
   const charon = (['--list-sas', '--list-pols'] as const).map((verb) => ({
     name: verb,
@@ -93,7 +98,7 @@ test('no key is in any log or answer through rekeys, refusals, a restart and a l
     await assertSameSas(ours, peer, { count: 0 });
   }
 
-  const refuse = [{ operation: 'add_sa', direction: 'outbound', code: 'internal', count: 1 }];
+  const refuse = [{ operation: 'add_sa', direction: 'outbound', code: 'invalid', count: 1 }];
   await writeFile(drills, stringify({ refuse }));
   await assert.rejects(ours.swanctl.initiate(CHILD_NAME));
   await ours.swanctl.initiate(CHILD_NAME);

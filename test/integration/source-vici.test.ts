@@ -18,6 +18,7 @@ import {
   rekeyChild,
   type Site,
   startGatewayPair,
+  statusOf,
   TempDir,
   tunnelEnd,
 } from '../support/index.ts';
@@ -147,6 +148,16 @@ test("source vici: a second opinion on another agent's dataplane", async (t) => 
     assert.deepEqual((await diffOf(watching)).entries, []);
   });
 
+  await t.test("shows the dataplane's SAs with charon's names", async () => {
+    const { sas } = await askAgent(watching.agent.controlSocket, 'sad', {
+      signal: AbortSignal.timeout(5_000),
+    });
+    assert.deepEqual(
+      sas.map(({ childSa }) => childSa),
+      ['net{2}', 'net{2}'],
+    );
+  });
+
   await t.test('wants two complete listings before it would delete', async () => {
     const [child] = await ours.swanctl.childSas();
     assert.ok(child !== undefined);
@@ -165,5 +176,7 @@ test("source vici: a second opinion on another agent's dataplane", async (t) => 
     assert.ok((await client.sas()).length >= 2);
     gateway.agent.process.signal('SIGCONT');
     await eventually('both agree again', async () => (await diffOf(watching)).isInSync);
+    // It would have been fenced by another writer.
+    assert.equal((await statusOf(gateway)).isReady, true);
   });
 });

@@ -52,8 +52,8 @@ type HeldSa = {
   charonInstanceId: Buffer;
   counters: SaCounters;
   highest: bigint;
-  usedAtMs: bigint;
   addedMs: number;
+  usedAtMs: bigint;
 };
 type HeldPolicy = { policy: Policy; ownerId: string; charonInstanceId: Buffer };
 

@@ -4,15 +4,19 @@ import { type Operation, PolicyTable } from '../../src/sad/index.ts';
 import type { FakePlugin } from './fake-plugin.ts';
 
 const BATCH = 1_000;
-const noVrf = (): undefined => undefined;
 const DEADLINE_MS = 60_000;
+/** No VRF rules. */
+const unruled = (): undefined => undefined;
 
 /** Installs everything a charon has, as an earlier agent did. */
 export async function fillDataplane(target: string, plugin: FakePlugin, ownerId = 'charon'): Promise<void> {
   const { sas, policies } = plugin.tables();
   const table = new PolicyTable();
-  for (const policy of policies) table.add(toPolicyUser(policy, noVrf));
-  const operations: Operation[] = sas.map((sa) => ({ kind: 'add-sa', sa: toSecurityAssociation(sa, noVrf) }));
+  for (const policy of policies) table.add(toPolicyUser(policy, unruled));
+  const operations: Operation[] = sas.map((sa) => ({
+    kind: 'add-sa',
+    sa: toSecurityAssociation(sa, unruled),
+  }));
   for (const [, policy] of table.policies()) operations.push({ kind: 'put-policy', policy });
 
   await using dataplane = await LagopusDataplane.open({ target, ownerId });

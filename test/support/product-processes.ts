@@ -82,7 +82,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** `ipsec-agent wait-ready`: returns when charon's requests can be answered. */
-  async waitReady(timeoutMs = 10_000): Promise<void> {
+  async waitReady(timeoutMs = 30_000): Promise<void> {
     const patience = ['--timeout', String(timeoutMs / 1000)];
     await command([PROGRAM, 'wait-ready', '--socket', this.controlSocket, ...patience], {
       timeoutMs: timeoutMs + 2_000,
@@ -90,7 +90,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** The output of `ipsec-agent VERB`, for a person. */
-  async show(verb: 'status' | 'sad' | 'diff', ...args: readonly string[]): Promise<string> {
+  async show(verb: 'status' | 'sad' | 'diff' | 'explain', ...args: readonly string[]): Promise<string> {
     try {
       return (await command([PROGRAM, verb, '--socket', this.controlSocket, ...args])).stdout;
     } catch (error) {

@@ -5,6 +5,7 @@ import { type Argv, CommandError, type CommandHost, type CommandResult } from '.
 import { eventually } from './eventually.ts';
 import type { GuestSite } from './lab.ts';
 import type { ManagedProcess } from './managed-process.ts';
+import { inRepository } from './repository.ts';
 import { Swanctl } from './swanctl.ts';
 import { guestInit } from './uml-init.ts';
 
@@ -25,6 +26,8 @@ export class UmlGuest implements AsyncDisposable, CommandHost {
     this.process = site.namespace.spawn({
       name: 'UML guest',
       argv: [
+        // See there: without it no guest boots on processors with AMX.
+        ...(['env', `LD_PRELOAD=${inRepository('build', 'test-tools', 'uml-xstate.so')}`] as const),
         'linux.uml',
         'mem=256M',
         ...['rootfstype=hostfs', 'rootflags=/', 'root=/dev/root', 'ro', `init=${join(dir, 'init.sh')}`],
