@@ -11,10 +11,15 @@ export class SoftExpiries {
   }
 
   /** Whom to tell of after a reading: those no event was passed on for, say because nobody was there. */
-  untold({ usages, overSoftLimit }: Pick<UsageReport, 'usages' | 'overSoftLimit'>): readonly SaId[] {
+  untold({
+    usages,
+    overSoftLimit,
+    isComplete,
+  }: Pick<UsageReport, 'usages' | 'overSoftLimit' | 'isComplete'>): readonly SaId[] {
     const untold = overSoftLimit.filter((id) => !this.#told.has(saKey(id)));
     for (const id of untold) this.noteTold(id);
-    if (this.#told.size > 0) this.#told = new Set(usages.map(({ id }) => saKey(id))).intersection(this.#told);
+    if (isComplete && this.#told.size > 0)
+      this.#told = new Set(usages.map(({ id }) => saKey(id))).intersection(this.#told);
     return untold;
   }
 }

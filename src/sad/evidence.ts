@@ -24,9 +24,12 @@ export type Provenance = {
  */
 export type Evidence = 'own-tables' | 'older-charon';
 
+/** A dataplane that stood still may take what an earlier charon asked for while a later one runs already. */
+const LATE_MS = 30_000n;
+
 /**
  * Judges entries by the charon they come from. An instance is older when it is in `earlier`, or when
- * nothing of it was installed since the current one started; one that could not be told apart by
+ * nothing of it was installed later than 30 s after the current one started; one that could not be told apart by
  * age counts as older, because charons come one after the other unless somebody made a mistake.
  *
  * @param current aged before `entries` were listed, so that no older entry can look younger
@@ -39,7 +42,7 @@ export function judgeProvenance(
 ): (charonInstanceId: string) => Evidence | undefined {
   const alive = new Set<string>();
   for (const { charonInstanceId, ageMs } of entries) {
-    if (ageMs === undefined || current.ageMs === undefined || ageMs >= current.ageMs) continue;
+    if (ageMs === undefined || current.ageMs === undefined || ageMs + LATE_MS >= current.ageMs) continue;
     alive.add(charonInstanceId);
   }
   return (charonInstanceId) => {

@@ -166,7 +166,7 @@ export class SyncEngine implements AsyncDisposable {
           ...{ dataplane, clock, intervalMs },
           ground: () => (this.#link.kind === 'up' ? this.#usageGround : undefined),
           onUsage: (usage) => {
-            this.#lastKnown.note(usage.usages);
+            this.#lastKnown.note(usage.usages, clock.now());
             options.onUsage?.({ ...usage, overSoftLimit: overSoftLimit(usage.usages, this.#desired.sas) });
           },
         },
@@ -425,14 +425,14 @@ export class SyncEngine implements AsyncDisposable {
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
     const { bootId } = link.capabilities;
-    // Aged before the listings are asked for: what is older than this charon must not look younger.
-    const { charon } = this.#deletions;
     const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
     await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
     if (!isCurrent()) return undefined;
     this.#auditsSinceListing += 1;
     if (this.#revisions.isEqual && this.#auditsSinceListing < AUDITS_PER_LISTING) return emptyTotals();
     const { era } = this.#revisions;
+    // Aged before the listings are asked for: what is older than this charon must not look younger.
+    const { charon } = this.#deletions;
     const touched = this.#pipeline.startTouchLog();
     try {
       const comparison = await compare({
@@ -447,7 +447,10 @@ export class SyncEngine implements AsyncDisposable {
       if (comparison.bootId !== bootId) {
         throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
       }
-      this.#lastKnown.note(comparison.actualSas.map(({ usage }) => usage));
+      this.#lastKnown.note(
+        comparison.actualSas.map(({ usage }) => usage),
+        this.#options.clock.now(),
+      );
       this.#lastKnown.keepOnly(this.#desired.sas);
       for (const [key, { fields }] of comparison.sas.different) {
         // What was read is another key's.

@@ -1,7 +1,14 @@
 import { AgentError, type Clock } from '../util/index.ts';
 import type { CallOptions, DataplanePort, PolicyListing, UsageListing } from './ports.ts';
 
-export type Usage = Pick<UsageListing, 'usages'> & Pick<PolicyListing, 'policies'>;
+export type Usage = Pick<UsageListing, 'usages'> &
+  Pick<PolicyListing, 'policies'> & {
+    /** Of every SA and policy, not only of those that carried packets since the last one. */
+    readonly isComplete: boolean;
+  };
+
+/** A reading in so many is of everything: whoever missed something hears of it then. */
+const READINGS_PER_COMPLETE = 60;
 
 export type UsagePollerOptions = {
   readonly dataplane: Pick<DataplanePort, 'listCounters' | 'listPolicies'>;
@@ -21,12 +28,14 @@ type Mark = {
   readonly bootId: string;
   readonly sasAtMs: bigint;
   readonly policiesAtMs: bigint;
+  /** Readings since one of everything. */
+  readonly count: number;
 };
 
 /**
  * Reads counters at an interval, forever: charon's queries are answered from them, and they hold the
  * replay state to restore lost SAs with. The first reading is of everything, the next ones of what
- * carried packets since the one before. A reading that fails is skipped: the connection's own
+ * carried packets since the one before, and now and then one of everything again. A reading that fails is skipped: the connection's own
  * supervision reports and repairs it.
  */
 export async function pollUsage(options: UsagePollerOptions, { signal }: CallOptions): Promise<void> {
@@ -37,7 +46,12 @@ export async function pollUsage(options: UsagePollerOptions, { signal }: CallOpt
     const current = ground();
     if (current === undefined) continue;
     try {
-      mark = await readOnce(options, current, mark?.ground === current ? mark : undefined, signal);
+      mark = await readOnce(
+        options,
+        current,
+        mark?.ground === current && mark.count < READINGS_PER_COMPLETE ? mark : undefined,
+        signal,
+      );
     } catch (error) {
       if (!(error instanceof AgentError) || signal?.aborted) throw error;
     }
@@ -55,11 +69,15 @@ async function readOnce(
     dataplane.listCounters({ usedSinceMs: since?.sasAtMs, signal }),
     dataplane.listPolicies({ usedSinceMs: since?.policiesAtMs, signal }),
   ]);
-  onUsage({ usages: sas.usages, policies: policies.policies });
+  onUsage({ usages: sas.usages, policies: policies.policies, isComplete: since === undefined });
   const { bootId } = sas;
   // After a boot the dataplane's clock is another one.
   const isOneBoot = bootId === policies.bootId && (since === undefined || since.bootId === bootId);
   return isOneBoot
-    ? { ground, bootId, sasAtMs: sas.listedAtMs, policiesAtMs: policies.listedAtMs }
+    ? {
+        ...{ ground, bootId, count: (since?.count ?? 0) + 1 },
+        sasAtMs: sas.listedAtMs,
+        policiesAtMs: policies.listedAtMs,
+      }
     : undefined;
 }

@@ -33,14 +33,18 @@ test('an SA is over its soft limit when it has reached one, in bytes or packets'
 test('a soft limit is told once, by the event or by a reading, whichever comes first', () => {
   const [a, b] = [0x1001, 0x1002].map((spi) => sampleSa({ direction: 'inbound', spi }).id);
   assert.ok(a !== undefined && b !== undefined);
-  const reading = (over: readonly SaId[], listed = [a, b]) => ({
+  const reading = (over: readonly SaId[], listed = [a, b], isComplete = true) => ({
     usages: listed.map((id) => usageOf(id, 0n, 0n)),
     overSoftLimit: over,
+    isComplete,
   });
   const expiries = new SoftExpiries();
   expiries.noteTold(a);
   assert.deepEqual(expiries.untold(reading([])), []);
   assert.deepEqual(expiries.untold(reading([a, b])), [b]);
+  assert.deepEqual(expiries.untold(reading([a, b])), []);
+  // That it is not listed says nothing when only some are.
+  assert.deepEqual(expiries.untold(reading([b], [b], false)), []);
   assert.deepEqual(expiries.untold(reading([a, b])), []);
   // Gone, and another one under its name.
   assert.deepEqual(expiries.untold(reading([b], [b])), []);

@@ -17,6 +17,8 @@ import { TempDir } from './temp-dir.ts';
 
 export const OWNER = 'test';
 export const INSTANCE = '00'.repeat(16);
+/** Pauses have their full length. */
+export const WITHOUT_JITTER = { random: (lengthBytes: number) => new Uint8Array(lengthBytes) } as const;
 export const EMPTY: DesiredSnapshot = { sas: [], policyUsers: [] };
 
 /** An engine with its client and supervision, as one agent has them. */

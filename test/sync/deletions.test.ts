@@ -36,9 +36,9 @@ async function passes(agent: TestAgent, what: string, isTrue: () => boolean): Pr
 test('deletes what an older charon installed, however much it is (2)', async () => {
   await using lab = await SyncLab.start();
   await install(lab, 40);
-  lab.dataplane.setAges(5_000);
+  lab.dataplane.setAges(290_000);
   const agent = await lab.agent();
-  await agent.ready(EMPTY, NEXT_INSTANCE, -3_000);
+  await agent.ready(EMPTY, NEXT_INSTANCE, -300_000);
   assert.deepEqual(lab.dataplane.sas, []);
   assert.deepEqual(lab.dataplane.policies, []);
 });
@@ -48,7 +48,7 @@ test('leaves alone what another charon installs while this one runs', async () =
   await install(lab, 2);
   lab.dataplane.setAges(1_000);
   const agent = await lab.agent();
-  await agent.ready(EMPTY, NEXT_INSTANCE, -3_000);
+  await agent.ready(EMPTY, NEXT_INSTANCE, -300_000);
   assert.equal(lab.dataplane.sas.length, 2);
   assert.equal(lab.dataplane.policies.length, 1);
   assert.equal(agent.engine.status().withheld.foreign.length, 3);
@@ -61,7 +61,7 @@ test('deletes what the charon before installed at the last moment, when it saw t
   await agent.ready();
   await agent.add(...inbound(2));
   // Younger than the new charon: the dataplane was slow to take it.
-  await agent.ready(EMPTY, NEXT_INSTANCE, -3_000);
+  await agent.ready(EMPTY, NEXT_INSTANCE, -300_000);
   assert.deepEqual(lab.dataplane.sas, []);
 });
 

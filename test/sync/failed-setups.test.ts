@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EMPTY, INSTANCE, SyncLab, type TestAgent } from '../support/sync-lab.ts';
+import { EMPTY, INSTANCE, SyncLab, type TestAgent, WITHOUT_JITTER } from '../support/sync-lab.ts';
 
 const NET = { ike: 'gw', child: 'net' };
 const PASSING = { isPassing: true, reason: 'capacity: full' };
@@ -9,7 +9,7 @@ const FIRST_DELAY_MS = 1_300;
 
 /** An engine whose charon has an IKE_SA without CHILD_SAs. */
 async function startAgent(lab: SyncLab): Promise<TestAgent> {
-  const agent = await lab.agent();
+  const agent = await lab.agent(WITHOUT_JITTER);
   agent.tunnels.ikeSas = new Map([[NET.ike, [{ isSettingUp: false, states: {} }]]]);
   return agent;
 }

@@ -4,7 +4,7 @@ import { ResultCode } from '../../src/proto/index.ts';
 import { saKey, toSpi } from '../../src/sad/index.ts';
 import type { SaStory, SyncEngine } from '../../src/sync/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
-import { SyncLab, type TestAgent } from '../support/sync-lab.ts';
+import { SyncLab, type TestAgent, WITHOUT_JITTER } from '../support/sync-lab.ts';
 
 const SPI = 0x1001;
 const inbound = (spi = SPI) => sampleSa({ direction: 'inbound', spi });
@@ -20,9 +20,6 @@ function storyOf(engine: SyncEngine, spi = SPI): SaStory {
 function kinds({ journal }: SaStory): readonly string[] {
   return journal.map(({ kind }) => kind);
 }
-
-/** Pauses have their full length. */
-const WITHOUT_JITTER = { random: (lengthBytes: number) => new Uint8Array(lengthBytes) };
 
 async function started(lab: SyncLab): Promise<TestAgent> {
   const agent = await lab.agent(WITHOUT_JITTER);
