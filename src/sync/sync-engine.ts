@@ -1,27 +1,22 @@
 import { type SaKey, type SecurityAssociation, type SecurityPolicy, type Spi, saKey } from '../sad/index.ts';
-import { AgentError } from '../util/index.ts';
-import { BackOffs, backOffMs } from './back-off.ts';
+import { BackOffs } from './back-off.ts';
 import { BackgroundTasks } from './background-tasks.ts';
-import { type Comparison, compare, isEqual, type Listings } from './comparison.ts';
 import { ComparisonLoop } from './comparison-loop.ts';
 import { DeletionGuard } from './deletion-guard.ts';
-import type { Withheld } from './deletions.ts';
 import { DesiredState } from './desired-state.ts';
 import type { DryRun } from './dry-run.ts';
 import { ExpiredSas } from './expired-sas.ts';
 import { InitiateRequests } from './initiate-requests.ts';
 import { Inspection } from './inspection.ts';
 import { type Jitter, jitter } from './jitter.ts';
-import { noteComparison, noteEvent, noteSnapshot } from './journal-notes.ts';
+import { noteEvent, noteSnapshot } from './journal-notes.ts';
 import { LastKnownUsage } from './last-known-usage.ts';
 import { INITIAL_LINK, type LinkEvent, type LinkState, nextLink } from './link-state.ts';
 import { Pipeline } from './pipeline.ts';
-import { emptyTotals } from './plan-run.ts';
 import type { CallOptions, ChildSaName, DataplaneCapabilities, DataplaneEvent } from './ports.ts';
-import { readBack } from './read-back.ts';
 import { isSameReadiness, obstacleOf, readinessOf } from './readiness.ts';
 import { RekeyRequests } from './rekey-requests.ts';
-import { planRepair, type RepairPlan } from './repair.ts';
+import { RepairCycle } from './repair-cycle.ts';
 import type {
   DesiredSnapshot,
   Readiness,
@@ -30,7 +25,7 @@ import type {
   SyncChange,
   SyncRequest,
 } from './requests.ts';
-import { checkRevision, RevisionWatch } from './revision-watch.ts';
+import { RevisionWatch } from './revision-watch.ts';
 import { SaJournal } from './sa-journal.ts';
 import type { SaStory } from './sa-story.ts';
 import { overSoftLimit } from './soft-limits.ts';
@@ -38,7 +33,6 @@ import { SpiStock } from './spi-stock.ts';
 import type { CycleSummary, SyncDiff, SyncStatus } from './status.ts';
 import {
   ACQUIRE_BACK_OFF,
-  AUDITS_PER_LISTING,
   BACK_OFF_SPREAD,
   BRAKE,
   INITIATION,
@@ -51,6 +45,7 @@ import {
 } from './sync-engine-options.ts';
 import { pollUsage } from './usage-poller.ts';
 import { tryAgain } from './waiting-requests.ts';
+import { WriterRole } from './writer-role.ts';
 
 /**
  * Keeps a dataplane equal to what charon negotiated; docs/design/sync.md holds its
@@ -66,28 +61,21 @@ export class SyncEngine implements AsyncDisposable {
   readonly #backOffs: BackOffs;
   readonly #deletions: DeletionGuard;
   readonly #journal: SaJournal;
+  readonly #role: WriterRole;
   readonly #pipeline: Pipeline;
   readonly #spis: SpiStock;
   readonly #rekeys: RekeyRequests;
   readonly #initiations: InitiateRequests;
   readonly #comparisons: ComparisonLoop;
+  readonly #cycle: RepairCycle;
   readonly #inspection: Inspection;
   readonly #expired = new ExpiredSas();
   #link: LinkState = INITIAL_LINK;
   #charonInstanceId = '';
-  #acquireFailure: string | undefined;
-  /**
-   * How often the writer's role may be taken back: a call that got no answer, ours or that of the
-   * agent before us, may arrive late and fence whoever has it by then.
-   */
-  #retakes = 0;
   #isCompared = false;
   #snapshots = 0;
   /** Another one when charon, or the dataplane, knows nothing of earlier readings of counters. */
   #usageGround = {};
-  #comparedBootId: string | undefined;
-  /** The one that lists and compares everything comes after so many that need not. */
-  #auditsSinceListing = 0;
   #readiness: Readiness = { kind: 'not-ready', reason: 'not started yet' };
 
   constructor(options: SyncEngineOptions) {
@@ -105,6 +93,10 @@ export class SyncEngine implements AsyncDisposable {
       desired: () => [...this.#desired.sas.values()].map(({ id }) => id),
       onReleased: () => this.#comparisons.want(),
     });
+    this.#role = new WriterRole({
+      ...{ dataplane, clock, logger },
+      backOff: { ...ACQUIRE_BACK_OFF, jitter: this.#jitter },
+    });
     this.#journal = new SaJournal({ clock });
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
@@ -112,7 +104,7 @@ export class SyncEngine implements AsyncDisposable {
       intervalMs: options.auditIntervalMs ?? 30_000,
       intervalJitter: jitter(random, INTERVAL_SPREAD),
       obstacle: () => (this.#link.kind === 'up' ? undefined : (this.#obstacle() ?? 'reading back')),
-      cycle: (signal) => this.#cycle(signal),
+      cycle: (signal) => this.#runCycle(signal),
       onFailure: (reason) => this.#pipeline.failUnknown(reason),
     });
     this.#rekeys = new RekeyRequests({
@@ -144,14 +136,21 @@ export class SyncEngine implements AsyncDisposable {
         left: (key) => this.#forget(key),
       },
     });
+    this.#cycle = new RepairCycle({
+      ...{ dataplane, clock, random, journal: this.#journal, revisions: this.#revisions },
+      ...{ desired: this.#desired, pipeline: this.#pipeline, backOffs: this.#backOffs },
+      ...{ rekeys: this.#rekeys, expired: this.#expired },
+      ...{ deletions: this.#deletions, lastKnown: this.#lastKnown },
+    });
     this.#inspection = new Inspection({
       ...{ dataplane, clock, random: options.random, journal: this.#journal },
       ...{ desired: this.#desired, pipeline: this.#pipeline, backOffs: this.#backOffs },
-      ...{ rekeys: this.#rekeys, expired: this.#expired },
+      ...{ rekeys: this.#rekeys, initiations: this.#initiations, expired: this.#expired },
+      comparisons: this.#comparisons,
       link: () => this.#link,
       obstacle: () => this.#obstacle(),
       deletions: this.#deletions,
-      planRepair: (...plan) => this.#planRepair(...plan),
+      planRepair: (...plan) => this.#cycle.plan(...plan),
     });
     this.#spis = new SpiStock({
       clock,
@@ -208,7 +207,7 @@ export class SyncEngine implements AsyncDisposable {
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
     this.#deletions.onRequest(request);
     if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
-    if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#acquireFailure === undefined)) {
+    if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#role.failure === undefined)) {
       return this.#pipeline.submit(request, signal);
     }
     if (request.kind === 'add-sa') this.#desired.discard(request.sa);
@@ -230,7 +229,7 @@ export class SyncEngine implements AsyncDisposable {
   /** The dataplane answers, for the first time or again. */
   dataplaneUp(capabilities: DataplaneCapabilities): void {
     this.#isCompared = false;
-    this.#retakes = 1;
+    this.#role.connected();
     this.#pipeline.close();
     this.#spis.clear();
     this.#step({ kind: 'dataplane-up', capabilities });
@@ -303,37 +302,12 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   status(): SyncStatus {
-    const { foreign, braked } = this.#deletions.withheld;
-    const repairs = this.#backOffs.entries.map(({ key, attempts, reason }) => ({ key, attempts, reason }));
-    const rekeys = this.#rekeys.wanted;
-    return {
-      link: this.#link.kind,
+    return this.#inspection.status({
+      link: this.#link,
       reason: this.#readiness.kind === 'ready' ? undefined : this.#readiness.reason,
-      isInSync:
-        this.#isCompared &&
-        repairs.length + rekeys.length + foreign.size + braked.size + this.#expired.size === 0 &&
-        this.#pipeline.unknownCount === 0,
-      bootId: this.#link.kind === 'down' ? undefined : this.#link.capabilities.bootId,
-      charonInstanceId: this.#charonInstanceId === '' ? undefined : this.#charonInstanceId,
-      desiredSas: this.#desired.sas.size,
-      desiredPolicies: this.#desired.policies.size,
-      forwardPolicies: this.#desired.policies.forwardCount,
-      waitingRequests: this.#pipeline.waitingCount,
-      repairs,
-      rekeys,
-      withheld: { foreign: [...foreign], braked: [...braked] },
-      setups: this.#initiations.waiting,
-      lastCycle: this.#comparisons.last,
-      lastCycleMs: this.#comparisons.lastDurationMs,
-      nextCycleInMs: this.#comparisons.nextMs - this.#options.clock.now(),
-      cycleSums: this.#comparisons.sums,
-      counters: {
-        ...this.#pipeline.totals,
-        cycles: this.#comparisons.cycles,
-        rekeysAsked: this.#rekeys.asked,
-        initiationsAsked: this.#initiations.asked,
-      },
-    };
+      isCompared: this.#isCompared,
+      charonInstanceId: this.#charonInstanceId,
+    });
   }
 
   /** Answers everybody who waits and stops. The dataplane keeps what it has. */
@@ -348,35 +322,25 @@ export class SyncEngine implements AsyncDisposable {
     this.#link = nextLink(previous, event);
     if (this.#link !== previous) this.#usageGround = {};
     if (this.#link !== previous && this.#link.kind === 'acquiring') {
-      this.#acquireFailure = undefined;
       const link = this.#link;
       this.#tasks.spawn((signal) => this.#acquire(link, signal));
     }
     this.#publishReadiness();
   }
 
-  /** Takes the writer's role, which fences whatever we sent before and never got an answer to. */
   async #acquire(link: LinkState & { kind: 'acquiring' }, signal: AbortSignal): Promise<void> {
-    const { dataplane, clock, logger } = this.#options;
-    for (let attempts = 1; this.#link === link; attempts += 1) {
-      try {
-        await dataplane.acquireWriter({ signal });
-        if (this.#link !== link) return;
-        this.#step({ kind: 'acquired' });
-        this.#openPipeline(link.capabilities);
-        this.#comparisons.want();
-        return;
-      } catch (error) {
-        if (!(error instanceof AgentError) || signal.aborted) throw error;
-        this.#retakes += 1;
-        if (this.#link !== link) return;
-        if (attempts === 1) logger.warn({ error: error.message }, 'cannot take the writer role, will retry');
-        this.#acquireFailure = error.message;
-        this.#pipeline.failAwaited(error.message);
+    const isTaken = await this.#role.take({
+      isWanted: () => this.#link === link,
+      onFailed: (reason) => {
+        this.#pipeline.failAwaited(reason);
         this.#publishReadiness();
-        await clock.sleep(backOffMs(attempts, { ...ACQUIRE_BACK_OFF, jitter: this.#jitter }), { signal });
-      }
-    }
+      },
+      signal,
+    });
+    if (!isTaken) return;
+    this.#step({ kind: 'acquired' });
+    this.#openPipeline(link.capabilities);
+    this.#comparisons.want();
   }
 
   #openPipeline({ maxBatch }: DataplaneCapabilities): void {
@@ -392,8 +356,7 @@ export class SyncEngine implements AsyncDisposable {
   }
 
   #onFenced(reason: string): void {
-    if (this.#retakes > 0) {
-      this.#retakes -= 1;
+    if (this.#role.mayTakeBack()) {
       this.#options.logger.warn({ reason }, 'fenced, maybe by a late call: taking the writer role back');
       this.#pipeline.close();
       this.#step({ kind: 'ambiguous' });
@@ -418,87 +381,18 @@ export class SyncEngine implements AsyncDisposable {
     this.#rekeys.drop(key);
   }
 
-  /** Compares once and repairs what differs; ends early when the ground it stands on changes. */
-  async #cycle(signal: AbortSignal): Promise<CycleSummary | undefined> {
-    const { dataplane, random } = this.#options;
+  async #runCycle(signal: AbortSignal): Promise<CycleSummary | undefined> {
     const link = this.#link;
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
-    const { bootId } = link.capabilities;
-    const isCurrent = (): boolean => this.#link === link && this.#snapshots === snapshot;
-    await checkRevision(this.#revisions, { dataplane, pipeline: this.#pipeline, signal });
-    if (!isCurrent()) return undefined;
-    this.#auditsSinceListing += 1;
-    if (this.#revisions.isEqual && this.#auditsSinceListing < AUDITS_PER_LISTING) return emptyTotals();
-    const { era } = this.#revisions;
-    // Aged before the listings are asked for: what is older than this charon must not look younger.
-    const { charon } = this.#deletions;
-    const touched = this.#pipeline.startTouchLog();
-    try {
-      const comparison = await compare({
-        ...{ dataplane, random, signal },
-        desired: this.#desired,
-        ignored: touched,
-        settle: (listings) => {
-          if (isCurrent()) this.#settleUnknown(listings);
-        },
-      });
-      if (!isCurrent()) return undefined;
-      if (comparison.bootId !== bootId) {
-        throw new AgentError('the dataplane has booted', { code: 'unavailable', retryable: true });
-      }
-      this.#lastKnown.note(
-        comparison.actualSas.map(({ usage }) => usage),
-        this.#options.clock.now(),
-      );
-      this.#lastKnown.keepOnly(this.#desired.sas);
-      for (const [key, { fields }] of comparison.sas.different) {
-        // What was read is another key's.
-        if (fields.includes('key')) this.#lastKnown.forget(key);
-      }
-      this.#rekeys.keepOnly(this.#desired.sas);
-      const withheld = this.#deletions.judge({ comparison, charon, ignored: touched });
-      noteComparison(this.#journal, comparison, this.#desired.sas);
-      const repair = this.#planRepair(comparison, withheld, link.capabilities);
-      this.#backOffs.keepOnly(repair.keys);
-      const summary = await this.#pipeline.run(repair.operations, touched);
-      if (!isCurrent()) return undefined;
-      if (isEqual(comparison)) this.#revisions.foundEqual(era);
-      this.#auditsSinceListing = 0;
-      this.#onCompared(bootId);
-      // Not before charon's requests are answered again: its rekey is one of them.
-      const lost = repair.lost.filter((id) => !touched.has(saKey(id)));
-      this.#rekeys.setLost(this.#lastKnown.mostRecentlyUsedFirst(lost));
-      return summary;
-    } finally {
-      this.#pipeline.endTouchLog(touched);
-    }
-  }
-
-  #planRepair(
-    comparison: Comparison,
-    withheld: Withheld,
-    { bootId, takesReplayState }: DataplaneCapabilities,
-  ): RepairPlan {
-    return planRepair({
-      ...{ comparison, withheld, takesReplayState },
-      lastKnown: this.#lastKnown,
-      expired: this.#expired.current(this.#options.clock.now()),
-      order: this.#comparedBootId === bootId ? 'make-before-break' : 'policies-first',
-      isWaiting: (key) => this.#backOffs.isWaiting(key, this.#options.clock.now()),
+    return await this.#cycle.run({
+      ...{ capabilities: link.capabilities, isCompared: this.#isCompared, signal },
+      isCurrent: () => this.#link === link && this.#snapshots === snapshot,
+      onCompared: () => this.#onCompared(),
     });
   }
 
-  #settleUnknown(listings: Listings): void {
-    if (this.#pipeline.unknownCount === 0) return;
-    this.#pipeline.settleUnknown(
-      readBack(listings, this.#desired),
-      'the dataplane gave no answer, and did not do it',
-    );
-  }
-
-  #onCompared(bootId: string): void {
-    this.#comparedBootId = bootId;
+  #onCompared(): void {
     this.#isCompared = true;
     this.#publishReadiness();
     this.#retryLater();
@@ -507,7 +401,7 @@ export class SyncEngine implements AsyncDisposable {
   #obstacle(): string | undefined {
     return obstacleOf({
       link: this.#link,
-      acquireFailure: this.#acquireFailure,
+      acquireFailure: this.#role.failure,
       isCompared: this.#isCompared,
     });
   }
@@ -515,7 +409,7 @@ export class SyncEngine implements AsyncDisposable {
   #publishReadiness(): void {
     const readiness = readinessOf({
       link: this.#link,
-      acquireFailure: this.#acquireFailure,
+      acquireFailure: this.#role.failure,
       isCompared: this.#isCompared,
     });
     if (isSameReadiness(readiness, this.#readiness)) return;

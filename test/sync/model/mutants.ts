@@ -50,9 +50,12 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no new epoch after an ambiguous answer',
     file: 'src/sync/sync-engine.ts',
-    find: 'await dataplane.acquireWriter({ signal });',
-    replace:
-      'if (this.#comparedBootId !== link.capabilities.bootId) await dataplane.acquireWriter({ signal });',
+    find: "    this.#step({ kind: 'ambiguous' });\n    // The connection",
+    replace: `    if (this.#link.kind === 'up') {
+      this.#openPipeline(this.#link.capabilities);
+      this.#comparisons.want();
+    }
+    // The connection`,
   },
   {
     name: 'an SA is called by its SPI alone',
