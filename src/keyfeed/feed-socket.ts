@@ -4,6 +4,8 @@ import { type Frame, FrameSplitter } from './frame-splitter.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
 const UNSENT_LIMIT_BYTES = 4 * 1024 * 1024;
+/** What is sent at leisure leaves that much room to what is not. */
+const LEISURE_BYTES = 256 * 1024;
 
 const NOBODY_LISTENS: ReadonlySet<unknown> = new Set([
   'ENOENT',
@@ -25,6 +27,7 @@ export class FeedSocket implements AsyncDisposable {
   readonly #end = Promise.withResolvers<unknown>();
   readonly #closed = Promise.withResolvers<void>();
   #onFrame: ((frame: Frame) => void) | undefined;
+  #onRoom: (() => void) | undefined;
   #isEnded = false;
 
   /** Starts to connect. `connected` tells the outcome. */
@@ -36,6 +39,7 @@ export class FeedSocket implements AsyncDisposable {
     };
     this.#socket = createConnection({ path, onread });
     this.#socket.pause();
+    this.#socket.on('drain', () => this.#onRoom?.());
     this.#socket.on('error', (error) => this.end(describeSocketError(path, error)));
     this.#socket.on('close', () => {
       this.end(this.#describeEnd());
@@ -71,6 +75,16 @@ export class FeedSocket implements AsyncDisposable {
   /** Reads no further; the frames already read still come. */
   pause(): void {
     this.#socket.pause();
+  }
+
+  /** Whether what can wait may be sent now; if not, `onRoom` tells when. */
+  get hasRoom(): boolean {
+    return !this.#isEnded && this.#socket.writableLength < LEISURE_BYTES;
+  }
+
+  /** Called whenever everything was sent that had to wait. */
+  onRoom(onRoom: () => void): void {
+    this.#onRoom = onRoom;
   }
 
   /** Sends a whole frame. Does nothing once the connection has ended. */

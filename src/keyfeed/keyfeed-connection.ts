@@ -26,6 +26,8 @@ import { pluginError } from './plugin-error.ts';
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 3_000;
 const DEFAULT_SNAPSHOT_LIMIT = 1_000_000;
 const DEFAULT_PENDING_LIMIT = 4_096;
+/** Counters of some two million SAs, or some minutes of small readings. */
+const LEISURE_LIMIT_FRAMES = 256;
 const ENTRIES_PER_FRAME = 8_192;
 
 /** charon's tables at one moment, in the order of installation. The handler owns the keys. */
@@ -76,12 +78,15 @@ export class KeyfeedConnection implements AsyncDisposable {
   readonly #socket: FeedSocket;
   readonly #snapshotLimit: number;
   readonly #requests: PendingRequests;
+  /** Frames that wait until the socket has room. */
+  readonly #leisure: AgentMessage[] = [];
   #state: FeedState = { kind: 'greeted' };
   #snapshot: { readonly sas: FeedSa[]; readonly policies: FeedPolicy[] } = { sas: [], policies: [] };
 
   private constructor(socket: FeedSocket, hello: Hello, options: KeyfeedOptions) {
     this.#socket = socket;
     this.hello = hello;
+    socket.onRoom(() => this.#sendWhatWaits());
     this.#snapshotLimit = options.snapshotLimit ?? DEFAULT_SNAPSHOT_LIMIT;
     this.#requests = new PendingRequests(
       options.pendingLimit ?? DEFAULT_PENDING_LIMIT,
@@ -161,19 +166,38 @@ export class KeyfeedConnection implements AsyncDisposable {
     this.#send({ kind: 'mapping', ...mapping });
   }
 
-  /** Counters of SAs, for charon's query_sa. */
+  /** Counters of SAs, for charon's query_sa. They yield to everything else, and are sent as the plugin reads. */
   usage(entries: readonly UsageEntry[]): void {
-    for (const part of parts(entries)) this.#send({ kind: 'usage', entries: part });
+    this.#sendAtLeisure([...parts(entries)].map((part) => ({ kind: 'usage', entries: part })));
   }
 
-  /** Use times of policies, for charon's query_policy. */
+  /** Use times of policies, for charon's query_policy; as `usage`. */
   policyUsage(entries: readonly PolicyUsageEntry[]): void {
-    for (const part of parts(entries)) this.#send({ kind: 'policy-usage', entries: part });
+    this.#sendAtLeisure([...parts(entries)].map((part) => ({ kind: 'policy-usage', entries: part })));
   }
 
   /** Closes the connection: the plugin answers what is waiting with "no agent". */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#socket[Symbol.asyncDispose]();
+  }
+
+  #sendAtLeisure(messages: readonly AgentMessage[]): void {
+    this.#leisure.push(...messages);
+    if (this.#leisure.length > LEISURE_LIMIT_FRAMES) {
+      const what = `the plugin does not read: ${this.#leisure.length} frames of counters wait`;
+      this.#socket.end(new AgentError(what, { code: 'overflow', retryable: true }));
+    }
+    this.#sendWhatWaits();
+  }
+
+  #sendWhatWaits(): void {
+    let count = 0;
+    for (const message of this.#leisure) {
+      if (!this.#socket.hasRoom) break;
+      this.#send(message);
+      count += 1;
+    }
+    this.#leisure.splice(0, count);
   }
 
   /** What is sent after the end is dropped: `serve` tells that it ended. */

@@ -192,6 +192,33 @@ test('ends with the error of a handler that fails on a change', async () => {
   assert.equal(await ended, bug);
 });
 
+test('counters of any number of SAs go out as the plugin reads, and hold up no answer', async () => {
+  await using dir = new TempDir();
+  await using plugin = await FakePlugin.listen(dir.file('feed'));
+  const { connection } = await connect(plugin, dir.file('feed'), new RecordingHandler());
+  await using _ = connection;
+  const { protocol, spi, destination } = sampleSa().id;
+  const counters = { bytes: 5n, packets: 1n, idleMs: undefined };
+  const entry = {
+    protocol,
+    spi,
+    destination: destination.address,
+    direction: 'inbound',
+    ...counters,
+  } as const;
+  // Together more than may be unsent of what cannot wait.
+  connection.usage(Array.from({ length: 200_000 }, () => entry));
+  connection.notReady('ahead of most of them');
+  const count = (): number =>
+    plugin.received.reduce(
+      (sum, message) => sum + (message.kind === 'usage' ? message.entries.length : 0),
+      0,
+    );
+  await eventually('all of them arrived', () => count() === 200_000);
+  const at = plugin.received.findIndex(({ kind }) => kind === 'not-ready');
+  assert.ok(at >= 0 && at < 3, `place ${at} of ${plugin.received.length}`);
+});
+
 test('speaks every message of the agent', async () => {
   await using dir = new TempDir();
   await using plugin = await FakePlugin.listen(dir.file('feed'));
