@@ -17,8 +17,8 @@ import { accept, complete, isEffective, prepare, workKeys } from './work.ts';
 type Entry = {
   readonly operation: Operation;
   readonly item: WorkItem | undefined;
-  /** Whether it took the place of background work that failed. */
-  readonly hadFailed: boolean;
+  /** It is not known whether the entry was as it should be: if this is refused, somebody has to look. */
+  readonly isUnsettled: boolean;
 };
 
 type Batch = {
@@ -250,32 +250,34 @@ export class Pipeline {
         isSettled: (key) => this.#isSettled(key),
       });
       if (work.kind === 'delete-sa') this.#options.hooks.left(saKey(work.id));
-      const hadFailed = keys.some((key) => this.#options.backOffs.has(key));
+      // Background work on it failed, or a comparison that is under way leaves it out.
+      const isUnseen = this.#touchLogs.size > 0 || keys.some((key) => this.#options.backOffs.has(key));
       for (const key of keys) {
         for (const log of this.#touchLogs) log.add(key);
         this.#options.backOffs.clear(key);
       }
-      this.#overtakeUnknown(keys);
+      const hasOvertaken = this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
       if (prepared.kind === 'answer') {
         if (prepared.answer.kind !== 'ok') this.#doubtIfCompared();
         this.#answer(item, prepared.answer);
         continue;
       }
-      entries.push({ operation: prepared.operation, item, hadFailed });
+      entries.push({ operation: prepared.operation, item, isUnsettled: isUnseen || hasOvertaken });
       for (const key of keys) batchKeys.add(key);
     }
     return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
   }
 
   /** Later work on an entry decides what becomes of it, not what a listing says of earlier work. */
-  #overtakeUnknown(keys: readonly string[]): void {
+  #overtakeUnknown(keys: readonly string[]): boolean {
     const isOvertaken = ({ operation }: UnknownEntry): boolean =>
       operationKeys(operation).some((key) => keys.includes(key));
     const overtaken = this.#unknown.filter(isOvertaken);
-    if (overtaken.length === 0) return;
+    if (overtaken.length === 0) return false;
     this.#unknown = this.#unknown.filter((entry) => !isOvertaken(entry));
     for (const { item } of overtaken) this.#giveUp(item, 'overtaken before its outcome was known');
+    return true;
   }
 
   /** What a plan is about is no longer desired: keys it would send are wiped. */
@@ -291,7 +293,7 @@ export class Pipeline {
     const operations = plan.take(Math.min(maxBatch, this.#options.backgroundBatch));
     if (plan.left === 0) this.#plan = undefined;
     if (operations.length === 0) return undefined;
-    const entries = operations.map((operation) => ({ operation, item: undefined, hadFailed: false }));
+    const entries = operations.map((operation) => ({ operation, item: undefined, isUnsettled: false }));
     return { entries, generation: this.#generation, plan };
   }
 
@@ -330,7 +332,7 @@ export class Pipeline {
     this.#options.hooks.suspect();
   }
 
-  #settle(batch: Batch, { operation, item, hadFailed }: Entry, result: OperationResult): void {
+  #settle(batch: Batch, { operation, item, isUnsettled }: Entry, result: OperationResult): void {
     countOperation(this.#totals, operation, result);
     noteResult(this.#options.journal, operation, result, item === undefined ? 'repair' : 'request');
     batch.plan?.note(operation, result);
@@ -340,8 +342,8 @@ export class Pipeline {
     } else {
       this.#doubtIfCompared();
       if (!isAwaited && result.kind === 'refused') this.#backOff(operation, result.reason);
-      // What failed before is left to be done.
-      else if (hadFailed) this.#options.hooks.suspect();
+      // What was to be done before is left to be done.
+      else if (isUnsettled) this.#options.hooks.suspect();
     }
     if (item === undefined) return;
     if (batch.generation !== this.#generation) this.#giveUp(item, 'charon sent a new snapshot');
