@@ -316,6 +316,24 @@ test('goes on with a failed deletion when a request on the same entry is refused
   await agent.until('it is gone', () => lab.dataplane.sas.length === 0);
 });
 
+test('looks again when the request that overtook an unanswered one is refused (5)', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  lab.dataplane.failNext('putPolicy', { kind: 'cut', isApplied: true });
+  lab.dataplane.refuseNext('putPolicy', ResultCode.RESULT_CODE_TEMPORARY);
+  const answers = await Promise.all(
+    [1, 2].map((reqid) =>
+      agent.engine.handle({ kind: 'add-policy', user: sampleUser({ direction: 'inbound', reqid }) }),
+    ),
+  );
+  assert.deepEqual(
+    answers.map(({ kind }) => kind),
+    ['try-again', 'try-again'],
+  );
+  await agent.until('what the first one left is gone', () => lab.dataplane.policies.length === 0);
+});
+
 test('flushes everything and nothing that came after', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();
