@@ -58,14 +58,14 @@ async function compare(
     makeRow({
       name: `list-sas of ${sas}, ${method}, ${figure}`,
       unit: 's',
-      aim:
-        figure === 'cpu' && peer.name.startsWith('swanctl')
-          ? CPU_AIMS.get(sas)
-          : sas === 50_000
-            ? NOTHING_LOST
-            : undefined,
+      aim: aimOf(figure, peer, sas),
       values: a.map((time) => time[figure]),
       peer: { name: peer.name, values: b.map((time) => time[figure]) },
     }),
   );
+}
+
+function aimOf(figure: 'wall' | 'cpu', peer: ListClient, sas: number): string | undefined {
+  if (figure === 'wall') return sas === 50_000 ? NOTHING_LOST : undefined;
+  return peer.name.startsWith('swanctl') ? CPU_AIMS.get(sas) : undefined;
 }
