@@ -5,81 +5,16 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 
-#define GCM_SALT 4
-#define GCM_IV 8
-#define AES_BLOCK 16
 #define OUTER_TTL 64
 #define NEXT_HEADER_IPV4 4
 #define NEXT_HEADER_NONE 59
 #define SEQUENCE_END (UINT64_C(1) << 32)
 
-static bool init_cipher(struct sa *sa, const EVP_CIPHER *algorithm)
-{
-	sa->cipher = EVP_CIPHER_CTX_new();
-	return sa->cipher && EVP_CipherInit_ex2(sa->cipher, algorithm, sa->encryption_key, NULL, !sa->inbound, NULL) == 1;
-}
-
-static bool init_mac(struct sa *sa, const char *digest)
-{
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-
-	sa->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-	/* The context holds its own reference. */
-	EVP_MAC_free(hmac);
-	return sa->mac && EVP_MAC_init(sa->mac, sa->integrity_key, sa->integrity_key_length, params) == 1;
-}
-
-bool esp_init(struct sa *sa, uint32_t encryption, const uint8_t *encryption_key, size_t encryption_key_length,
-	uint32_t integrity, const uint8_t *integrity_key, size_t integrity_key_length)
-{
-	size_t key_length = encryption_key_length;
-	bool cbc = encryption == ENCR_AES_CBC;
-
-	sa->aead = encryption == ENCR_AES_GCM_16;
-	if (sa->aead) {
-		if (integrity != 0 || integrity_key_length != 0 || key_length < GCM_SALT) {
-			return false;
-		}
-		key_length -= GCM_SALT;
-	} else if (!cbc || !((integrity == AUTH_HMAC_SHA2_256_128 && integrity_key_length == 32) ||
-			     (integrity == AUTH_HMAC_SHA1_96 && integrity_key_length == 20))) {
-		return false;
-	}
-	if (key_length != 16 && key_length != 32) {
-		return false;
-	}
-	memcpy(sa->encryption_key, encryption_key, encryption_key_length);
-	sa->encryption_key_length = (uint8_t)encryption_key_length;
-	if (integrity_key_length > 0) {
-		memcpy(sa->integrity_key, integrity_key, integrity_key_length);
-	}
-	sa->integrity_key_length = (uint8_t)integrity_key_length;
-	if (sa->aead) {
-		sa->iv_length = GCM_IV;
-		sa->icv_length = 16;
-		sa->align = 4;
-		return init_cipher(sa, key_length == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm());
-	}
-	sa->iv_length = AES_BLOCK;
-	sa->icv_length = integrity == AUTH_HMAC_SHA1_96 ? 12 : 16;
-	sa->align = AES_BLOCK;
-	return init_cipher(sa, key_length == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc()) &&
-	       EVP_CIPHER_CTX_set_padding(sa->cipher, 0) == 1 &&
-	       init_mac(sa, integrity == AUTH_HMAC_SHA1_96 ? "SHA1" : "SHA256");
-}
-
 void esp_free(struct sa *sa)
 {
-	EVP_CIPHER_CTX_free(sa->cipher);
-	EVP_MAC_CTX_free(sa->mac);
+	transform_free(&sa->transform);
 	replay_free(&sa->replay);
 	free(sa->source_selectors.items);
 	free(sa->destination_selectors.items);
@@ -120,61 +55,6 @@ void esp_delivered(struct sa *sa, size_t length, uint64_t now_ms)
 	count(sa, length, now_ms);
 }
 
-/* ICV over SPI, sequence number, IV and ciphertext (RFC 4303, 2.8). */
-static bool mac_compute(struct sa *sa, const uint8_t *esp, size_t length, uint8_t *digest)
-{
-	size_t written;
-
-	return EVP_MAC_init(sa->mac, NULL, 0, NULL) == 1 && EVP_MAC_update(sa->mac, esp, length) == 1 &&
-	       EVP_MAC_final(sa->mac, digest, &written, EVP_MAX_MD_SIZE) == 1;
-}
-
-static bool seal(struct sa *sa, uint8_t *esp, uint8_t *text, size_t length)
-{
-	uint8_t nonce[GCM_SALT + GCM_IV], digest[EVP_MAX_MD_SIZE], *iv = esp + ESP_HEADER;
-	int n;
-
-	if (!sa->aead) {
-		/* RFC 3602, 2.1: unpredictable. */
-		if (RAND_bytes(iv, AES_BLOCK) != 1 || EVP_CipherInit_ex2(sa->cipher, NULL, NULL, iv, -1, NULL) != 1 ||
-		    EVP_EncryptUpdate(sa->cipher, text, &n, text, (int)length) != 1 ||
-		    !mac_compute(sa, esp, ESP_HEADER + AES_BLOCK + length, digest)) {
-			return false;
-		}
-		memcpy(text + length, digest, sa->icv_length);
-		return true;
-	}
-	/* RFC 4106, 3.1: never twice under one key, which the sequence number is not either. */
-	put64(iv, sa->next_sequence);
-	memcpy(nonce, sa->encryption_key + sa->encryption_key_length - GCM_SALT, GCM_SALT);
-	memcpy(nonce + GCM_SALT, iv, GCM_IV);
-	return EVP_CipherInit_ex2(sa->cipher, NULL, NULL, nonce, -1, NULL) == 1 &&
-	       EVP_EncryptUpdate(sa->cipher, NULL, &n, esp, ESP_HEADER) == 1 &&
-	       EVP_EncryptUpdate(sa->cipher, text, &n, text, (int)length) == 1 &&
-	       EVP_EncryptFinal_ex(sa->cipher, text + length, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(sa->cipher, EVP_CTRL_AEAD_GET_TAG, sa->icv_length, text + length) == 1;
-}
-
-static bool open_sealed(struct sa *sa, uint8_t *esp, uint8_t *text, size_t length)
-{
-	uint8_t nonce[GCM_SALT + GCM_IV], digest[EVP_MAX_MD_SIZE], *iv = esp + ESP_HEADER;
-	int n;
-
-	if (!sa->aead) {
-		return mac_compute(sa, esp, (size_t)(text - esp) + length, digest) &&
-		       CRYPTO_memcmp(digest, text + length, sa->icv_length) == 0 &&
-		       EVP_CipherInit_ex2(sa->cipher, NULL, NULL, iv, -1, NULL) == 1 &&
-		       EVP_DecryptUpdate(sa->cipher, text, &n, text, (int)length) == 1;
-	}
-	memcpy(nonce, sa->encryption_key + sa->encryption_key_length - GCM_SALT, GCM_SALT);
-	memcpy(nonce + GCM_SALT, iv, GCM_IV);
-	return EVP_CipherInit_ex2(sa->cipher, NULL, NULL, nonce, -1, NULL) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(sa->cipher, EVP_CTRL_AEAD_SET_TAG, sa->icv_length, text + length) == 1 &&
-	       EVP_DecryptUpdate(sa->cipher, NULL, &n, esp, ESP_HEADER) == 1 &&
-	       EVP_DecryptUpdate(sa->cipher, text, &n, text, (int)length) == 1 &&
-	       EVP_DecryptFinal_ex(sa->cipher, text + length, &n) == 1;
-}
-
 /* The outer headers, before `esp`; `length` counts from there. */
 static uint8_t *put_outer(const struct sa *sa, const uint8_t *inner, uint8_t *esp, size_t *length,
 	uint16_t identification)
@@ -206,8 +86,8 @@ static uint8_t *put_outer(const struct sa *sa, const uint8_t *inner, uint8_t *es
 enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, uint16_t identification,
 	uint64_t now_ms, struct esp_packet *outer)
 {
-	uint8_t *esp = inner - sa->iv_length - ESP_HEADER, *trailer = inner + length;
-	size_t padding = (sa->align - (length + 2) % sa->align) % sa->align, text = length + padding + 2, i;
+	uint8_t *esp = inner - sa->transform.iv_length - ESP_HEADER, *trailer = inner + length;
+	size_t padding = (sa->transform.align - (length + 2) % sa->transform.align) % sa->transform.align, text = length + padding + 2, i;
 
 	if (sa->next_sequence >= SEQUENCE_END) {
 		/* RFC 4303, 3.3.3: never wraps. */
@@ -217,7 +97,7 @@ enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, ui
 	if (sa->exhausted) {
 		return ESP_EXHAUSTED;
 	}
-	outer->length = ESP_HEADER + sa->iv_length + text + sa->icv_length;
+	outer->length = ESP_HEADER + sa->transform.iv_length + text + sa->transform.icv_length;
 	if (outer->length + IPV4_HEADER + UDP_HEADER > UINT16_MAX) {
 		return ESP_MALFORMED;
 	}
@@ -230,7 +110,7 @@ enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, ui
 	}
 	*trailer++ = (uint8_t)padding;
 	*trailer = NEXT_HEADER_IPV4;
-	if (!seal(sa, esp, inner, text)) {
+	if (!transform_seal(&sa->transform, sa->next_sequence, false, esp, text)) {
 		sa->next_sequence++;
 		return ESP_INTEGRITY;
 	}
@@ -282,14 +162,14 @@ static enum esp_result unwrap(struct sa *sa, uint8_t *text, size_t length, uint8
 enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint8_t outer_tos,
 	struct esp_packet *inner)
 {
-	size_t overhead = ESP_HEADER + (size_t)sa->iv_length + sa->icv_length, text;
+	size_t overhead = ESP_HEADER + (size_t)sa->transform.iv_length + sa->transform.icv_length, text;
 	enum esp_result result;
 	uint32_t sequence;
 
 	if (sa->exhausted) {
 		return ESP_EXHAUSTED;
 	}
-	if (length < overhead + 2 || (length - overhead) % sa->align != 0) {
+	if (length < overhead + 2 || (length - overhead) % sa->transform.align != 0) {
 		sa->counters.malformed_drops++;
 		return ESP_MALFORMED;
 	}
@@ -299,12 +179,12 @@ enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint
 		sa->counters.replay_drops++;
 		return ESP_REPLAYED;
 	}
-	if (!open_sealed(sa, esp, esp + ESP_HEADER + sa->iv_length, text)) {
+	if (!transform_open(&sa->transform, sequence, false, esp, text)) {
 		sa->counters.integrity_failures++;
 		return ESP_INTEGRITY;
 	}
 	replay_accept(&sa->replay, sequence);
-	result = unwrap(sa, esp + ESP_HEADER + sa->iv_length, text, outer_tos, inner);
+	result = unwrap(sa, esp + ESP_HEADER + sa->transform.iv_length, text, outer_tos, inner);
 	if (result == ESP_MALFORMED || result == ESP_CONGESTION) {
 		sa->counters.malformed_drops++;
 	}

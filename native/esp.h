@@ -1,6 +1,6 @@
 /*
- * RFC 4303 ESP in tunnel mode over IPv4: one Security Association's transform, sequence numbers,
- * anti-replay window and counters. No I/O.
+ * RFC 4303 ESP in tunnel mode over IPv4: one Security Association's headers, padding, sequence
+ * numbers, anti-replay window and counters. No I/O.
  *
  *     outer IPv4 | [UDP] | SPI | sequence | IV | inner IPv4, padding, pad length, next header | ICV
  *                                              `-------------- encrypted --------------------'
@@ -12,26 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <openssl/evp.h>
-
 #include "ipv4.h"
 #include "replay.h"
+#include "transform.h"
 
-#define ESP_HEADER 8
 #define UDP_HEADER 8
-#define ESP_MAX_IV 16
-#define ESP_MAX_ICV 16
-#define ESP_MAX_BLOCK 16
 
 /* Room esp_encapsulate() needs before and after an inner packet. */
-#define ESP_HEADROOM (IPV4_HEADER + UDP_HEADER + ESP_HEADER + ESP_MAX_IV)
-#define ESP_TAILROOM (ESP_MAX_BLOCK + 2 + ESP_MAX_ICV)
-
-/* IANA IKEv2 transform ids. */
-#define ENCR_AES_CBC 12
-#define ENCR_AES_GCM_16 20
-#define AUTH_HMAC_SHA1_96 2
-#define AUTH_HMAC_SHA2_256_128 12
+#define ESP_HEADROOM (IPV4_HEADER + UDP_HEADER + ESP_HEADER + TRANSFORM_MAX_IV)
+#define ESP_TAILROOM (TRANSFORM_MAX_ALIGN + 2 + TRANSFORM_MAX_ICV)
 
 #define SA_MAX_SELECTORS 256
 
@@ -89,7 +78,7 @@ struct sa_counters {
 };
 
 struct sa {
-	/* Set by the caller before esp_init(). Addresses and ports in host order. */
+	/* Set by the caller, and its transform with transform_init(). Addresses and ports in host order. */
 	bool inbound;
 	uint32_t spi;
 	uint32_t source;
@@ -114,17 +103,7 @@ struct sa {
 	/* Inbound. */
 	struct replay replay;
 
-	/* Set by esp_init(). */
-	uint8_t encryption_key[36];
-	uint8_t encryption_key_length;
-	uint8_t integrity_key[32];
-	uint8_t integrity_key_length;
-	bool aead;
-	uint8_t iv_length;
-	uint8_t icv_length;
-	uint8_t align;
-	EVP_CIPHER_CTX *cipher;
-	EVP_MAC_CTX *mac;
+	struct transform transform;
 
 	struct sa_counters counters;
 	bool exhausted;
@@ -147,10 +126,6 @@ struct esp_packet {
 	uint8_t *bytes;
 	size_t length;
 };
-
-/* False for an unknown combination or wrong key lengths. Copies the keys. */
-bool esp_init(struct sa *sa, uint32_t encryption, const uint8_t *encryption_key, size_t encryption_key_length,
-	uint32_t integrity, const uint8_t *integrity_key, size_t integrity_key_length);
 
 /* Wipes the keys and frees everything an SA holds, but not the SA. */
 void esp_free(struct sa *sa);

@@ -1,13 +1,6 @@
 #include "binding.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-#include "bytes.h"
 
 #define MIN_NONCE 16
 #define MAX_NONCE 64
@@ -73,8 +66,8 @@ napi_value method_add_sa(napi_env env, napi_callback_info info)
 	}
 	if (!get_sa(env, call.engine, call.args[0], sa)) {
 		/* Its exception is pending. */
-	} else if (!esp_init(sa, encryption, encryption_key, encryption_key_length, integrity, integrity_key,
-			   integrity_key_length)) {
+	} else if (!transform_init(&sa->transform, sa->inbound, encryption, encryption_key, encryption_key_length,
+			   integrity, integrity_key, integrity_key_length)) {
 		throw_error(env, "unknown algorithms or key lengths");
 	} else if (!sad_add(engine_sad(call.engine), sa)) {
 		throw_error(env, "out of memory");
@@ -180,10 +173,7 @@ napi_value method_has_keys(napi_env env, napi_callback_info info)
 	    bytes_argument(&call, call.args[1], &encryption, &encryption_length) &&
 	    bytes_argument(&call, call.args[2], &integrity, &integrity_length)) {
 		napi_get_boolean(env,
-			encryption_length == sa->encryption_key_length &&
-				integrity_length == sa->integrity_key_length &&
-				CRYPTO_memcmp(encryption, sa->encryption_key, encryption_length) == 0 &&
-				CRYPTO_memcmp(integrity, sa->integrity_key, integrity_length) == 0,
+			transform_has_keys(&sa->transform, encryption, encryption_length, integrity, integrity_length),
 			&result);
 	}
 	return result;
@@ -191,9 +181,7 @@ napi_value method_has_keys(napi_env env, napi_callback_info info)
 
 napi_value method_fingerprint(napi_env env, napi_callback_info info)
 {
-	uint8_t data[2 + sizeof(((struct sa *)0)->encryption_key) + 2 + sizeof(((struct sa *)0)->integrity_key)];
-	uint8_t digest[EVP_MAX_MD_SIZE], *nonce, *end = data;
-	unsigned int digest_length;
+	uint8_t digest[TRANSFORM_FINGERPRINT], *nonce;
 	napi_value result = NULL;
 	struct call call;
 	struct sa *sa;
@@ -206,17 +194,9 @@ napi_value method_fingerprint(napi_env env, napi_callback_info info)
 	if (length < MIN_NONCE || length > MAX_NONCE) {
 		return throw_error(env, "expected a nonce of %d to %d bytes", MIN_NONCE, MAX_NONCE);
 	}
-	put16(end, sa->encryption_key_length);
-	memcpy(end + 2, sa->encryption_key, sa->encryption_key_length);
-	end += 2 + sa->encryption_key_length;
-	put16(end, sa->integrity_key_length);
-	memcpy(end + 2, sa->integrity_key, sa->integrity_key_length);
-	end += 2 + sa->integrity_key_length;
-	if (!HMAC(EVP_sha256(), nonce, (int)length, data, (size_t)(end - data), digest, &digest_length)) {
-		throw_error(env, "HMAC failed");
-	} else {
-		napi_create_buffer_copy(env, digest_length, digest, NULL, &result);
+	if (!transform_fingerprint(&sa->transform, nonce, length, digest)) {
+		return throw_error(env, "HMAC failed");
 	}
-	OPENSSL_cleanse(data, sizeof(data));
+	napi_create_buffer_copy(env, sizeof(digest), digest, NULL, &result);
 	return result;
 }
