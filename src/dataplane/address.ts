@@ -1,5 +1,5 @@
 import { type IpAddress, ResultCode } from '../proto/index.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../server/index.ts';
 
 /** An IPv4 address in host order. */
 export type Ipv4 = number;

@@ -1,5 +1,5 @@
 import { type Algorithm, ResultCode } from '../proto/index.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../server/index.ts';
 
 const ENCR_AES_CBC = 12;
 const ENCR_AES_GCM_16 = 20;

@@ -7,18 +7,15 @@ import {
   ResultCode,
   type SaCounters,
 } from '../proto/index.ts';
+import { type Author, Refusal, RequestError, type Revisions, type Writers } from '../server/index.ts';
 import { errorMessage, type Logger } from '../util/index.ts';
 import type { Drills } from './drills.ts';
 import type { Lifetimes } from './lifetimes.ts';
-import { Refusal } from './refusal.ts';
-import { RequestError } from './request-error.ts';
-import type { Revisions } from './revision.ts';
 import { describeSa } from './sa-record.ts';
 import { checkProtocol } from './sa-request.ts';
-import type { Author, Sad } from './sad.ts';
+import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';
 import type { SpiReservations } from './spi-reservations.ts';
-import type { Writers } from './writers.ts';
 
 export const MAX_BATCH = 1024;
 

@@ -1,14 +1,9 @@
 import { z } from 'zod';
+import { absolutePath, listenFields, listenProblemOf } from '../server/index.ts';
 import { describeScope, noScope, parseMark, type Scope, type ScopedDevice } from './scopes.ts';
 
 /** ENGINE_MAX_DEVICES of native/engine.h */
 const MAX_DEVICES = 256;
-
-const absolutePath = z.string().startsWith('/', 'expected an absolute path');
-
-const listenUri = z
-  .string()
-  .regex(/^(unix:\/\/\/.+|tcp:\/\/.+:\d+)$/, 'expected unix:///path or tcp://host:port');
 
 const deviceName = z.string().regex(/^[^\s/]{1,15}$/, 'expected an interface name of 1 to 15 characters');
 
@@ -52,11 +47,7 @@ function* deviceProblems(
 /** The dataplane's configuration file. Every key is optional. */
 export const dataplaneConfigSchema = z
   .strictObject({
-    listen: listenUri.default('unix:///run/lagopus-ipsec/dataplane.sock'),
-    /** For TCP: the server's certificate, and the CA of the clients it answers. PEM files. */
-    tls: z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath }).optional(),
-    /** Speak plain TCP. Keys cross the network in clear. */
-    insecure: z.boolean().default(false),
+    ...listenFields('unix:///run/lagopus-ipsec/dataplane.sock'),
     /** The device into which traffic to be protected is routed. */
     tun: z
       .strictObject({
@@ -89,13 +80,8 @@ export const dataplaneConfigSchema = z
     for (const [index, message] of deviceProblems(config.tun.name, config.tunDevices)) {
       context.addIssue({ code: 'custom', path: ['tunDevices', index], message });
     }
-    if (!config.listen.startsWith('tcp:') || config.tls !== undefined || config.insecure) return;
-    context.addIssue({
-      code: 'custom',
-      path: ['tls'],
-      message:
-        'listening on TCP needs tls: { ca, cert, key }, because keys cross the network (or insecure: true)',
-    });
+    const listenProblem = listenProblemOf(config);
+    if (listenProblem !== undefined) context.addIssue({ code: 'custom', ...listenProblem });
   });
 
 export type DataplaneConfig = z.output<typeof dataplaneConfigSchema>;

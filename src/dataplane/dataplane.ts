@@ -1,24 +1,20 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { ContractServer, createService, EventLog, listen, Revisions, Writers } from '../server/index.ts';
 import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
 import { Applier } from './applier.ts';
+import { createBackend } from './backend.ts';
 import { capabilities } from './capabilities.ts';
 import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
 import { Drills } from './drills.ts';
-import { EventLog } from './event-log.ts';
 import { warnIfRoutesYield } from './fail-closed.ts';
-import { listen } from './listen.ts';
 import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
-import { Revisions } from './revision.ts';
 import { Sad } from './sad.ts';
 import { Scopes } from './scopes.ts';
-import { ContractServer } from './server.ts';
-import { createService } from './service.ts';
 import { Spd } from './spd.ts';
 import { SpiReservations } from './spi-reservations.ts';
-import { Writers } from './writers.ts';
 
 const BOOT_ID_BYTES = 16;
 /** Far from the end of an epoch's 64 bits. */
@@ -91,27 +87,25 @@ export class Dataplane implements AsyncDisposable {
       drills: config.drillsFile === undefined ? undefined : new Drills(config.drillsFile, logger),
       logger,
     });
-    this.#server = new ContractServer(
-      createService({
-        capabilities: capabilities({
-          bootId,
-          maxSas,
-          maxPolicies,
-          routeInterface: config.tun.name,
-          vrfs: [...scopes.vrfs],
-        }),
+    const backend = createBackend({
+      capabilities: capabilities({
         bootId,
-        sad,
-        spd,
-        writers,
-        applier,
-        events,
-        revisions,
-        now: systemClock.now,
-        stop: this.#stop.signal,
-        logger,
+        maxSas,
+        maxPolicies,
+        routeInterface: config.tun.name,
+        vrfs: [...scopes.vrfs],
       }),
-    );
+      bootId,
+      sad,
+      spd,
+      writers,
+      applier,
+      events,
+      revisions,
+      now: systemClock.now,
+      stop: this.#stop.signal,
+    });
+    this.#server = new ContractServer(createService({ backend: () => backend, logger }));
   }
 
   /**

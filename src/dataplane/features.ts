@@ -1,5 +1,5 @@
 import { Feature, ResultCode } from '../proto/index.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../server/index.ts';
 
 /** What this dataplane implements of the contract's optional parts. */
 export const supportedFeatures: readonly Feature[] = [

@@ -1,8 +1,8 @@
 import { type Policy, PolicyAction, type PolicyId, ResultCode, type SaTemplate } from '../proto/index.ts';
+import { Refusal } from '../server/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
 import { refuseOtherScopes } from './features.ts';
 import type { PolicyMatch } from './policy-order.ts';
-import { Refusal } from './refusal.ts';
 import { checkMode, checkProtocol, parseDirection } from './sa-request.ts';
 import { parseMark, type Scope, scopeKey } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';

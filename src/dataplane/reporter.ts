@@ -1,10 +1,9 @@
 import { ExpiryReason } from '../proto/index.ts';
+import type { EventLog, Revisions } from '../server/index.ts';
 import type { Logger } from '../util/index.ts';
 import { encodeIpv4, formatIpv4 } from './address.ts';
-import type { EventLog } from './event-log.ts';
 import { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 import { type Handle, type NativeCallbacks, SaEvent } from './native.ts';
-import type { Revisions } from './revision.ts';
 import { describeSa, type SaRecord, saIdOf } from './sa-record.ts';
 import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';

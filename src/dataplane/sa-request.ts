@@ -10,10 +10,10 @@ import {
   type SaId,
   type UdpEncapsulation,
 } from '../proto/index.ts';
+import { Refusal } from '../server/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
 import { checkAlgorithms } from './algorithms.ts';
 import { checkRequiredFeatures, refuseFeature, refuseOtherScopes } from './features.ts';
-import { Refusal } from './refusal.ts';
 import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 

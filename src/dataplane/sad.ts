@@ -6,9 +6,9 @@ import {
   type SaState,
   type UpdateSa,
 } from '../proto/index.ts';
+import { type Author, Refusal } from '../server/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
 import type { Handle, NativeEngine } from './native.ts';
-import { Refusal } from './refusal.ts';
 import {
   describeSa,
   hasSameScope,
@@ -28,9 +28,6 @@ import {
   type SaRequest,
 } from './sa-request.ts';
 import { noScope } from './scopes.ts';
-
-/** On whose behalf an operation is done. */
-export type Author = { readonly owner: string; readonly charonInstanceId: Uint8Array };
 
 export type SadOptions = SaContext & {
   readonly engine: NativeEngine;

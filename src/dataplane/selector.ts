@@ -1,6 +1,6 @@
 import { ResultCode, type TrafficSelector } from '../proto/index.ts';
+import { Refusal } from '../server/index.ts';
 import { type Ipv4, parseIpv4 } from './address.ts';
-import { Refusal } from './refusal.ts';
 
 /** One side of a traffic selector (RFC 4301, 4.4.1.1); ranges are inclusive. */
 export type Selector = {

@@ -1,12 +1,12 @@
 import { type DeletePolicy, Policy, type PolicyState, ResultCode } from '../proto/index.ts';
+import { type Author, Refusal } from '../server/index.ts';
 import { InvariantError } from '../util/index.ts';
 import { checkRequiredFeatures } from './features.ts';
 import { type Handle, type NativeEngine, NEVER, PolicyWord } from './native.ts';
 import { type PolicyMatch, PolicyOrder } from './policy-order.ts';
 import { type PolicyAct, parseAct, parsePolicyName, policyKey } from './policy-request.ts';
-import { Refusal } from './refusal.ts';
 import { describeSa } from './sa-record.ts';
-import type { Author, Sad } from './sad.ts';
+import type { Sad } from './sad.ts';
 import { type DeviceIndex, describeScope, type Scope, type Scopes } from './scopes.ts';
 import type { PacketKey } from './selector.ts';
 

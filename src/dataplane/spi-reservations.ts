@@ -1,6 +1,6 @@
 import { ResultCode } from '../proto/index.ts';
+import { Refusal } from '../server/index.ts';
 import type { Clock } from '../util/index.ts';
-import { Refusal } from './refusal.ts';
 
 /** Where drawn SPIs come from: the range charon itself uses. */
 const FIRST = 0xc0000000;

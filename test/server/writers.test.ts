@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RequestError } from '../../src/dataplane/request-error.ts';
-import { Writers } from '../../src/dataplane/writers.ts';
+import { RequestError } from '../../src/server/request-error.ts';
+import { Writers } from '../../src/server/writers.ts';
 
 const charonInstanceId = Buffer.alloc(16);
 

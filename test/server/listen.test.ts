@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type ChannelCredentials, Client, credentials, Server } from '@grpc/grpc-js';
-import { listen } from '../../src/dataplane/listen.ts';
+import { listen } from '../../src/server/listen.ts';
 
 const noTls = { tls: undefined, insecure: false };
 

@@ -5,33 +5,32 @@ const CHUNK = 256;
 
 type Chunked<Item> = { readonly items: Item[]; readonly isComplete: boolean };
 
+/** Reads one item of a listing; undefined if it was removed since the listing was begun. */
+export type Reading<Item> = () => Item | undefined;
+
 /** Slices of what is left of a list whose items may have gone meanwhile; at least one, the last is marked. */
-function* chunks<Record, Item>(
-  records: readonly Record[],
-  read: (record: Record) => Item | undefined,
-): Generator<Chunked<Item>, void, undefined> {
+function* chunks<Item>(readings: readonly Reading<Item>[]): Generator<Chunked<Item>, void, undefined> {
   let from = 0;
   do {
-    const items = records
+    const items = readings
       .slice(from, from + CHUNK)
-      .map(read)
+      .map((read) => read())
       .filter((item) => item !== undefined);
     from += CHUNK;
-    yield { items, isComplete: from >= records.length };
-  } while (from < records.length);
+    yield { items, isComplete: from >= readings.length };
+  } while (from < readings.length);
 }
 
 /**
  * Writes a listing in chunks, at the reader's pace and with a turn for everybody else in between. The
  * set is that of the moment it was taken; items that vanish while it is written are left out.
  */
-export async function writeListing<Request, Response, Record, Item>(
+export async function writeListing<Request, Response, Item>(
   call: ServerWritableStream<Request, Response>,
-  records: readonly Record[],
-  read: (record: Record) => Item | undefined,
+  readings: readonly Reading<Item>[],
   toResponse: (items: Item[], isComplete: boolean) => Response,
 ): Promise<void> {
-  for (const { items, isComplete } of chunks(records, read)) {
+  for (const { items, isComplete } of chunks(readings)) {
     if (call.cancelled) return;
     const hasRoom = call.write(toResponse(items, isComplete));
     if (isComplete) break;

@@ -3,9 +3,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { AgentError, errorMessage } from '../util/index.ts';
-import type { DataplaneConfig } from './config.ts';
-
-type ListenConfig = Pick<DataplaneConfig, 'listen' | 'tls' | 'insecure'>;
+import type { ListenConfig } from './listen-config.ts';
 
 const UNIX = 'unix://';
 const TCP = 'tcp://';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type EventCursor, EventLog } from '../../src/dataplane/event-log.ts';
 import { WatchEventsRequest } from '../../src/proto/index.ts';
+import { type EventCursor, EventLog } from '../../src/server/event-log.ts';
 
 const BOOT = Buffer.from('this boot');
 

@@ -4,7 +4,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { IpsecServiceServer } from '../proto/index.ts';
-import { serviceDefinition } from './service.ts';
+import { serviceDefinition } from './contract-service.ts';
 
 const SERVICE = 'lagopus.ipsec.v1.IpsecService';
 const PROTO_DIR = resolve(import.meta.dirname, '../../proto');

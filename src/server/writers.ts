@@ -1,12 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import type { Writer } from '../proto/index.ts';
 import { RequestError } from './request-error.ts';
-import type { Author } from './sad.ts';
 
 const MAX_OWNERS = 64;
 const MAX_OWNER_BYTES = 64;
 const MAX_INSTANCE_BYTES = 64;
 const MAX_AGENT_BYTES = 128;
+
+/** On whose behalf an operation is done. */
+export type Author = { readonly owner: string; readonly charonInstanceId: Uint8Array };
 
 function lifeKey(ownerId: string, agentId: string): string {
   return JSON.stringify([ownerId, agentId]);
