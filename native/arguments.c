@@ -1,5 +1,7 @@
 #include "binding.h"
 
+#include "bytes.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +61,23 @@ bool get_u64(napi_env env, napi_value object, const char *name, uint64_t *result
 	return true;
 }
 
+bool get_address(napi_env env, napi_value object, const char *name, struct address *result)
+{
+	uint64_t words[2] = { 0 };
+	size_t count = 2;
+	napi_value value;
+	int sign;
+
+	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
+	    napi_get_value_bigint_words(env, value, &sign, &count, words) != napi_ok || sign != 0 || count > 2) {
+		throw_error(env, "%s: expected a bigint from 0 to 2^128-1", name);
+		return false;
+	}
+	put64(result->bytes, words[1]);
+	put64(result->bytes + 8, words[0]);
+	return true;
+}
+
 bool get_bool(napi_env env, napi_value object, const char *name, bool *result)
 {
 	napi_value value;
@@ -94,6 +113,15 @@ bool get_bytes(napi_env env, napi_value object, const char *name, uint8_t **data
 	return true;
 }
 
+static void address_of_words(const uint32_t *words, struct address *result)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		put32(result->bytes + 4 * i, words[i]);
+	}
+}
+
 bool get_selectors(napi_env env, napi_value object, const char *name, struct selectors *result)
 {
 	napi_value value;
@@ -102,30 +130,32 @@ bool get_selectors(napi_env env, napi_value object, const char *name, struct sel
 	void *data;
 
 	if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-	    !as_array(env, value, napi_uint32_array, &data, &length) || length % 5 != 0 ||
-	    length / 5 > SA_MAX_SELECTORS) {
+	    !as_array(env, value, napi_uint32_array, &data, &length) || length % SELECTOR_WORDS != 0 ||
+	    length / SELECTOR_WORDS > SA_MAX_SELECTORS) {
 		throw_error(env, "%s: expected a Uint32Array of at most %d selectors", name, SA_MAX_SELECTORS);
 		return false;
 	}
 	words = data;
-	result->count = (uint32_t)(length / 5);
+	result->count = (uint32_t)(length / SELECTOR_WORDS);
 	result->items = calloc(result->count ? result->count : 1, sizeof(*result->items));
 	if (!result->items) {
 		throw_error(env, "out of memory");
 		return false;
 	}
-	for (i = 0; i < result->count; i++, words += 5) {
-		if (words[2] > UINT16_MAX || words[3] > UINT16_MAX || words[4] > UINT8_MAX) {
-			throw_error(env, "%s: port or protocol out of range", name);
+	for (i = 0; i < result->count; i++, words += SELECTOR_WORDS) {
+		if ((words[0] != 4 && words[0] != 6) || words[9] > UINT16_MAX || words[10] > UINT16_MAX ||
+		    words[11] > UINT8_MAX) {
+			throw_error(env, "%s: family, port or protocol out of range", name);
 			return false;
 		}
 		result->items[i] = (struct selector){
-			.first = words[0],
-			.last = words[1],
-			.first_port = (uint16_t)words[2],
-			.last_port = (uint16_t)words[3],
-			.protocol = (uint8_t)words[4],
+			.is_ipv6 = words[0] == 6,
+			.first_port = (uint16_t)words[9],
+			.last_port = (uint16_t)words[10],
+			.protocol = (uint8_t)words[11],
 		};
+		address_of_words(words + 1, &result->items[i].first);
+		address_of_words(words + 5, &result->items[i].last);
 	}
 	return true;
 }
@@ -208,5 +238,14 @@ napi_value number(napi_env env, uint32_t value)
 	napi_value result = NULL;
 
 	napi_create_uint32(env, value, &result);
+	return result;
+}
+
+napi_value address_value(napi_env env, const struct address *address)
+{
+	uint64_t words[] = { get64(address->bytes + 8), get64(address->bytes) };
+	napi_value result = NULL;
+
+	napi_create_bigint_words(env, 0, 2, words, &result);
 	return result;
 }

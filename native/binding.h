@@ -13,6 +13,7 @@
 #include "engine.h"
 
 #define MAX_ARGUMENTS 4
+#define SELECTOR_WORDS 12
 
 struct binding {
 	napi_env env;
@@ -41,7 +42,9 @@ bool get_port(napi_env env, napi_value object, const char *name, uint16_t *resul
 bool get_u64(napi_env env, napi_value object, const char *name, uint64_t *result);
 bool get_bool(napi_env env, napi_value object, const char *name, bool *result);
 bool get_bytes(napi_env env, napi_value object, const char *name, uint8_t **data, size_t *length);
-/* Five numbers each: first and last address, first and last port, protocol. */
+/* A bigint: the value of the 16 bytes. */
+bool get_address(napi_env env, napi_value object, const char *name, struct address *result);
+/* SELECTOR_WORDS each: family (4 or 6), first and last address in 4 words each, first and last port, protocol. */
 bool get_selectors(napi_env env, napi_value object, const char *name, struct selectors *result);
 /* A typed array of this element type; `length` in elements. */
 bool as_array(napi_env env, napi_value value, napi_typedarray_type wanted, void **data, size_t *length);
@@ -54,6 +57,7 @@ struct policy *policy_argument(const struct call *call);
 uint64_t *words_argument(const struct call *call, napi_value value, size_t wanted);
 bool bytes_argument(const struct call *call, napi_value value, uint8_t **data, size_t *length);
 napi_value number(napi_env env, uint32_t value);
+napi_value address_value(napi_env env, const struct address *address);
 
 /* open-method.c */
 napi_value method_open(napi_env env, napi_callback_info info);

@@ -21,6 +21,14 @@ static inline uint32_t get32(const uint8_t *p)
 	return __builtin_bswap32(value);
 }
 
+static inline uint64_t get64(const uint8_t *p)
+{
+	uint64_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return __builtin_bswap64(value);
+}
+
 static inline void put16(uint8_t *p, uint16_t value)
 {
 	value = __builtin_bswap16(value);

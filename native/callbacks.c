@@ -49,8 +49,8 @@ static napi_value call_back(struct binding *binding, const char *name, const nap
 
 static void key_arguments(napi_env env, const struct flow_key *key, napi_value *args)
 {
-	args[0] = number(env, key->source);
-	args[1] = number(env, key->destination);
+	args[0] = address_value(env, &key->source);
+	args[1] = address_value(env, &key->destination);
 	args[2] = number(env, key->protocol);
 	napi_create_int32(env, key->has_ports ? key->source_port : -1, &args[3]);
 	napi_create_int32(env, key->has_ports ? key->destination_port : -1, &args[4]);
@@ -60,7 +60,7 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 {
 	struct verdict verdict = { .action = FLOW_DROP };
 	struct binding *binding = context;
-	napi_value args[7], result;
+	napi_value args[8], result;
 	napi_handle_scope handles;
 	uint32_t *words;
 	size_t length;
@@ -70,8 +70,9 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 	napi_open_handle_scope(binding->env, &handles);
 	napi_get_boolean(binding->env, key->inbound, &args[0]);
 	args[1] = number(binding->env, key->device);
-	key_arguments(binding->env, key, args + 2);
-	result = call_back(binding, "classify", args, 7);
+	args[2] = number(binding->env, key->is_ipv6 ? 6 : 4);
+	key_arguments(binding->env, key, args + 3);
+	result = call_back(binding, "classify", args, 8);
 	if (result && as_array(binding->env, result, napi_uint32_array, &data, &length) && length >= 3) {
 		words = data;
 		if (words[0] <= FLOW_PASS) {
@@ -90,7 +91,7 @@ static void on_sa_event(void *context, struct sa *sa, uint32_t event)
 	open_scope(binding);
 	args[0] = number(binding->env, sa->handle);
 	args[1] = number(binding->env, event);
-	args[2] = number(binding->env, sa->peer_address);
+	args[2] = address_value(binding->env, &sa->peer_address);
 	args[3] = number(binding->env, sa->peer_port);
 	call_back(binding, "saEvent", args, 4);
 }

@@ -78,8 +78,8 @@ static uint8_t *put_outer(const struct sa *sa, const uint8_t *inner, uint8_t *es
 	ip[8] = OUTER_TTL;
 	ip[9] = sa->udp ? IPPROTO_UDP : IPPROTO_ESP;
 	put16(ip + 10, 0);
-	put32(ip + 12, sa->source);
-	put32(ip + 16, sa->destination);
+	memcpy(ip + 12, sa->source.bytes + ADDRESS_IPV4, 4);
+	memcpy(ip + 16, sa->destination.bytes + ADDRESS_IPV4, 4);
 	return ip;
 }
 
@@ -191,14 +191,16 @@ enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint
 	return result;
 }
 
-static bool selectors_match(const struct selectors *list, uint32_t address, uint16_t port, const struct flow_key *key)
+static bool selectors_match(const struct selectors *list, const struct address *address, uint16_t port,
+	const struct flow_key *key)
 {
 	const struct selector *s;
 	uint32_t i;
 
 	for (i = 0; i < list->count; i++) {
 		s = &list->items[i];
-		if (address < s->first || address > s->last || (s->protocol != 0 && s->protocol != key->protocol)) {
+		if (s->is_ipv6 != key->is_ipv6 || !address_in_range(address, &s->first, &s->last) ||
+		    (s->protocol != 0 && s->protocol != key->protocol)) {
 			continue;
 		}
 		if (s->first_port == 0 && s->last_port == UINT16_MAX) {
@@ -215,6 +217,6 @@ static bool selectors_match(const struct selectors *list, uint32_t address, uint
 
 bool esp_selectors_match(const struct sa *sa, const struct flow_key *key)
 {
-	return selectors_match(&sa->source_selectors, key->source, key->source_port, key) &&
-	       selectors_match(&sa->destination_selectors, key->destination, key->destination_port, key);
+	return selectors_match(&sa->source_selectors, &key->source, key->source_port, key) &&
+	       selectors_match(&sa->destination_selectors, &key->destination, key->destination_port, key);
 }

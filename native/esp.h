@@ -47,10 +47,11 @@ enum esp_result {
 	ESP_EXHAUSTED,
 };
 
-/* One side of a traffic selector, in host order; first_port > last_port is OPAQUE. */
+/* One side of a traffic selector, for one address family; first_port > last_port is OPAQUE. */
 struct selector {
-	uint32_t first;
-	uint32_t last;
+	struct address first;
+	struct address last;
+	bool is_ipv6;
 	uint16_t first_port;
 	uint16_t last_port;
 	uint8_t protocol;
@@ -78,11 +79,12 @@ struct sa_counters {
 };
 
 struct sa {
-	/* Set by the caller, and its transform with transform_init(). Addresses and ports in host order. */
+	/* Set by the caller, and its transform with transform_init(). Ports in host order. */
 	bool inbound;
 	uint32_t spi;
-	uint32_t source;
-	uint32_t destination;
+	/* Of one family. */
+	struct address source;
+	struct address destination;
 	bool udp;
 	uint16_t source_port;
 	uint16_t destination_port;
@@ -111,7 +113,7 @@ struct sa {
 	uint32_t raised;
 	uint32_t pending;
 	/* Where valid packets come from, when that is not source and source_port. */
-	uint32_t peer_address;
+	struct address peer_address;
 	uint16_t peer_port;
 	uint64_t peer_reported_ms;
 

@@ -11,16 +11,16 @@
 /* Of engine_receive(), per socket. */
 #define RECEIVE_SLICES 16
 
-static void note_peer(struct engine *engine, struct sa *sa, uint32_t address, uint16_t port)
+static void note_peer(struct engine *engine, struct sa *sa, const struct address *address, uint16_t port)
 {
-	if (address == sa->source && port == sa->source_port) {
+	if (address_equals(address, &sa->source) && port == sa->source_port) {
 		return;
 	}
-	if (address == sa->peer_address && port == sa->peer_port &&
+	if (address_equals(address, &sa->peer_address) && port == sa->peer_port &&
 	    engine->now_ms - sa->peer_reported_ms < PEER_REPORT_INTERVAL_MS) {
 		return;
 	}
-	sa->peer_address = address;
+	sa->peer_address = *address;
 	sa->peer_port = port;
 	sa->peer_reported_ms = engine->now_ms;
 	sa->pending |= SA_PEER_ADDRESS;
@@ -53,6 +53,7 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t
 {
 	size_t header, total = ipv4_length(outer, length);
 	bool is_udp = total != 0 && outer[9] == IPPROTO_UDP;
+	struct address source, destination;
 	enum esp_result result;
 	uint32_t pending;
 	struct sa *sa;
@@ -62,7 +63,9 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t
 		engine->statistics.inboundMalformed++;
 		return ESP_MALFORMED;
 	}
-	sa = sad_find_inbound(&engine->sad, get32(outer + header), get32(outer + 16));
+	source = address_ipv4(outer + 12);
+	destination = address_ipv4(outer + 16);
+	sa = sad_find_inbound(&engine->sad, get32(outer + header), &destination);
 	if (!sa) {
 		engine->statistics.inboundUnknownSpi++;
 		return ESP_MALFORMED;
@@ -71,7 +74,7 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t
 	pending = sa->pending;
 	result = esp_decapsulate(sa, outer + header, total - header, outer[1], inner);
 	if (is_udp && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
-		note_peer(engine, sa, get32(outer + 12), get16(outer + header - UDP_HEADER));
+		note_peer(engine, sa, &source, get16(outer + header - UDP_HEADER));
 	}
 	if (result == ESP_OK) {
 		result = deliver(engine, sa, inner);

@@ -24,8 +24,8 @@ void ipv4_flow_key(const uint8_t *packet, size_t length, bool inbound, struct fl
 	size_t header = (size_t)(packet[0] & 0x0f) * 4;
 
 	*key = (struct flow_key){
-		.source = get32(packet + 12),
-		.destination = get32(packet + 16),
+		.source = address_ipv4(packet + 12),
+		.destination = address_ipv4(packet + 16),
 		.protocol = packet[9],
 		.inbound = inbound,
 	};

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "address.h"
+
 #define IPV4_HEADER 20
 #define IPV4_DF 0x4000
 #define IPV4_MF 0x2000
@@ -17,22 +19,6 @@
 #define TOS_DSCP 0xfc
 
 enum ecn { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
-
-/* Where a packet is in selector space (RFC 4301, 4.4.1.1), in host order. */
-struct flow_key {
-	uint32_t source;
-	uint32_t destination;
-	/* For ICMP both are type << 8 | code. */
-	uint16_t source_port;
-	uint16_t destination_port;
-	uint8_t protocol;
-	/* 0 when the packet carries no ports: a later fragment, or a protocol without them. */
-	uint8_t has_ports;
-	/* 1 for a packet that came out of a tunnel. */
-	uint8_t inbound;
-	/* Which TUN device it came from or goes to; for the caller to set. */
-	uint8_t device;
-};
 
 /*
  * Length of the IPv4 packet at the start of these bytes, or 0 if there is no well-formed one. It may

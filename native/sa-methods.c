@@ -29,7 +29,8 @@ static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, s
 
 	return get_device(env, engine, spec, &sa->device) && get_u32(env, spec, "mark", &sa->mark) &&
 	       get_bool(env, spec, "isInbound", &sa->inbound) && get_u32(env, spec, "spi", &sa->spi) &&
-	       get_u32(env, spec, "source", &sa->source) && get_u32(env, spec, "destination", &sa->destination) &&
+	       get_address(env, spec, "source", &sa->source) &&
+	       get_address(env, spec, "destination", &sa->destination) &&
 	       get_bool(env, spec, "isUdp", &sa->udp) && get_port(env, spec, "sourcePort", &sa->source_port) &&
 	       get_port(env, spec, "destinationPort", &sa->destination_port) &&
 	       get_bool(env, spec, "copyDf", &sa->copy_df) && get_bool(env, spec, "copyEcn", &sa->copy_ecn) &&
@@ -82,15 +83,15 @@ napi_value method_add_sa(napi_env env, napi_callback_info info)
 
 napi_value method_move_sa(napi_env env, napi_callback_info info)
 {
-	uint32_t source, destination;
+	struct address source, destination;
 	uint16_t source_port, destination_port;
 	struct call call;
 	struct sa *sa;
 	bool is_udp;
 
 	if (!begin_call(env, info, 2, &call) || !(sa = sa_argument(&call)) ||
-	    !get_u32(env, call.args[1], "source", &source) ||
-	    !get_u32(env, call.args[1], "destination", &destination) ||
+	    !get_address(env, call.args[1], "source", &source) ||
+	    !get_address(env, call.args[1], "destination", &destination) ||
 	    !get_bool(env, call.args[1], "isUdp", &is_udp) ||
 	    !get_port(env, call.args[1], "sourcePort", &source_port) ||
 	    !get_port(env, call.args[1], "destinationPort", &destination_port)) {

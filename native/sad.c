@@ -73,7 +73,7 @@ struct sa *sad_get(const struct sad *sad, uint32_t handle)
 	return slots_get(&sad->handles, handle);
 }
 
-struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, uint32_t destination)
+struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, const struct address *destination)
 {
 	struct sa *sa;
 
@@ -81,7 +81,7 @@ struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, uint32_t destin
 		return NULL;
 	}
 	for (sa = sad->buckets[bucket_of(sad, spi)]; sa; sa = sa->hash_next) {
-		if (sa->spi == spi && sa->destination == destination) {
+		if (sa->spi == spi && address_equals(&sa->destination, destination)) {
 			return sa;
 		}
 	}

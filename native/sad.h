@@ -19,7 +19,7 @@ struct sad {
 /* Takes the SA over and sets its handle. False without memory. */
 bool sad_add(struct sad *sad, struct sa *sa);
 struct sa *sad_get(const struct sad *sad, uint32_t handle);
-struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, uint32_t destination);
+struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, const struct address *destination);
 /* Wipes and frees it. */
 void sad_remove(struct sad *sad, struct sa *sa);
 void sad_clear(struct sad *sad);

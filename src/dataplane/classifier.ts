@@ -14,8 +14,8 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
     verdict[2] = sa;
     return verdict;
   };
-  return (isInbound, device, source, destination, protocol, sourcePort, destinationPort) => {
-    const packet = { source, destination, protocol, sourcePort, destinationPort };
+  return (isInbound, device, family, source, destination, protocol, sourcePort, destinationPort) => {
+    const packet = { family, source, destination, protocol, sourcePort, destinationPort };
     const policy = spd.lookup(isInbound, device, packet);
     // A decapsulated packet was checked against its SA's selectors already: only a DISCARD stands
     // against it now. The policy is looked for to be counted.

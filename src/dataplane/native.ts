@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { AgentError } from '../util/index.ts';
+import type { Address, Family } from './address.ts';
 
 /** enum flow_action of native/flow.h */
 export const FlowAction = { drop: 0, protect: 1, bypass: 2, discard: 3, trap: 4, pass: 5 } as const;
@@ -32,8 +33,8 @@ export type Handle = number;
 export type NativeSa = {
   readonly isInbound: boolean;
   readonly spi: number;
-  readonly source: number;
-  readonly destination: number;
+  readonly source: Address;
+  readonly destination: Address;
   readonly isUdp: boolean;
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -54,7 +55,7 @@ export type NativeSa = {
   readonly replayWindow: number;
   readonly replayHighest: number;
   readonly replayBitmap: Uint8Array;
-  /** Five numbers each: first and last address, first and last port, protocol. */
+  /** As flattenSelectors() gives them. */
   readonly sourceSelectors: Uint32Array;
   readonly destinationSelectors: Uint32Array;
   readonly encryption: number;
@@ -74,18 +75,19 @@ export type NativeCallbacks = {
   readonly classify: (
     isInbound: boolean,
     device: number,
-    source: number,
-    destination: number,
+    family: Family,
+    source: Address,
+    destination: Address,
     protocol: number,
     sourcePort: number,
     destinationPort: number,
   ) => Uint32Array;
   /** `event` is one of SaEvent; address and port are the peer's, for peerAddress. */
-  readonly saEvent: (sa: Handle, event: number, address: number, port: number) => void;
+  readonly saEvent: (sa: Handle, event: number, address: Address, port: number) => void;
   readonly acquire: (
     policy: Handle,
-    source: number,
-    destination: number,
+    source: Address,
+    destination: Address,
     protocol: number,
     sourcePort: number,
     destinationPort: number,

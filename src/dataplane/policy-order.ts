@@ -1,4 +1,4 @@
-import type { Ipv4 } from './address.ts';
+import type { Address } from './address.ts';
 import { isAnyPort, type PacketKey, type Selector, selectorMatches } from './selector.ts';
 
 /** What of a policy decides whether and when it is matched. */
@@ -13,7 +13,7 @@ export type PolicyMatch = {
 
 function width(selector: Selector): number {
   const ports = isAnyPort(selector) ? 2 : 1;
-  return (selector.last - selector.first + 1) * ports * (selector.protocol === 0 ? 2 : 1);
+  return Number(selector.last - selector.first + 1n) * ports * (selector.protocol === 0 ? 2 : 1);
 }
 
 /** Lower priority first, then the narrower selector, then the older one. */
@@ -27,6 +27,7 @@ export function comparePolicies(a: PolicyMatch, b: PolicyMatch): number {
 
 export function policyMatches(policy: PolicyMatch, packet: PacketKey): boolean {
   return (
+    policy.source.family === packet.family &&
     selectorMatches(policy.source, packet.source, packet.protocol, packet.sourcePort) &&
     selectorMatches(policy.destination, packet.destination, packet.protocol, packet.destinationPort)
   );
@@ -68,17 +69,17 @@ class SortedPolicies<P extends PolicyMatch> {
 }
 
 /** A block of 2^8 addresses: what most gateways have behind them is not larger. */
-const BLOCK_BITS = 8;
+const BLOCK_BITS = 8n;
 
 /** The block that has all addresses of a side; undefined when none has. */
-function blockOf({ first, last }: Selector): number | undefined {
-  const block = first >>> BLOCK_BITS;
-  return block === last >>> BLOCK_BITS ? block : undefined;
+function blockOf({ first, last }: Selector): bigint | undefined {
+  const block = first >> BLOCK_BITS;
+  return block === last >> BLOCK_BITS ? block : undefined;
 }
 
 type Shelf<P extends PolicyMatch> = {
-  readonly blocks: Map<number, SortedPolicies<P>>;
-  readonly block: number;
+  readonly blocks: Map<bigint, SortedPolicies<P>>;
+  readonly block: bigint;
 };
 
 /**
@@ -87,8 +88,8 @@ type Shelf<P extends PolicyMatch> = {
  * with a side that lies within one block of addresses is only looked at for packets of that block.
  */
 export class PolicyOrder<P extends PolicyMatch> {
-  readonly #bySource = new Map<number, SortedPolicies<P>>();
-  readonly #byDestination = new Map<number, SortedPolicies<P>>();
+  readonly #bySource = new Map<bigint, SortedPolicies<P>>();
+  readonly #byDestination = new Map<bigint, SortedPolicies<P>>();
   readonly #wide = new SortedPolicies<P>();
 
   insert(policy: P): void {
@@ -137,6 +138,6 @@ export class PolicyOrder<P extends PolicyMatch> {
   }
 }
 
-function blockAt(address: Ipv4): number {
-  return address >>> BLOCK_BITS;
+function blockAt(address: Address): bigint {
+  return address >> BLOCK_BITS;
 }

@@ -1,14 +1,17 @@
 import { type Policy, PolicyAction, type PolicyId, ResultCode, type SaTemplate } from '../proto/index.ts';
 import { Refusal } from '../server/index.ts';
-import { type Ipv4, parseIpv4 } from './address.ts';
+import { type Address, mappedIpv4 } from './address.ts';
 import { refuseOtherScopes } from './features.ts';
 import type { PolicyMatch } from './policy-order.ts';
-import { checkMode, checkProtocol, parseDirection } from './sa-request.ts';
+import { checkMode, checkProtocol, parseDirection, parseOuter } from './sa-request.ts';
 import { parseMark, type Scope, scopeKey } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 
+/** The destination of a trap that does not know its peer. */
+const NOWHERE: Address = mappedIpv4(0);
+
 /** How a PROTECT policy finds its SA; SPI 0 is a trap. */
-export type Template = { readonly spi: number; readonly destination: Ipv4; readonly reqid: number };
+export type Template = { readonly spi: number; readonly destination: Address; readonly reqid: number };
 
 export type PolicyAct =
   | { readonly kind: 'protect'; readonly template: Template }
@@ -35,8 +38,8 @@ function parseTemplate(templates: readonly SaTemplate[]): Template {
   // A trap may not know its peer yet.
   const destination =
     spi === 0 && template.destination === undefined
-      ? 0
-      : parseIpv4(template.destination, 'template destination');
+      ? NOWHERE
+      : parseOuter(template.destination, 'template destination');
   return { spi, destination, reqid };
 }
 
@@ -58,10 +61,13 @@ export function parseAct(policy: Policy): PolicyAct {
 export function parsePolicyName(id: PolicyId | undefined): PolicyName {
   if (id === undefined) throw invalid('the policy has no id');
   refuseOtherScopes(id);
+  const source = parseSelector(id.source, 'source selector');
+  const destination = parseSelector(id.destination, 'destination selector');
+  if (source.family !== destination.family) throw invalid('the selectors are of two address families');
   return {
     isInbound: parseDirection(id.direction),
-    source: parseSelector(id.source, 'source selector'),
-    destination: parseSelector(id.destination, 'destination selector'),
+    source,
+    destination,
     scope: { vrf: id.innerVrf, ifId: id.ifId, mark: parseMark(id.mark) },
   };
 }

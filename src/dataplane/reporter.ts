@@ -1,7 +1,7 @@
 import { ExpiryReason } from '../proto/index.ts';
 import type { EventLog, Revisions } from '../server/index.ts';
 import type { Logger } from '../util/index.ts';
-import { encodeIpv4, formatIpv4 } from './address.ts';
+import { type Address, encodeAddress, formatAddress } from './address.ts';
 import { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 import { type Handle, type NativeCallbacks, SaEvent } from './native.ts';
 import { describeSa, type SaRecord, saIdOf } from './sa-record.ts';
@@ -54,8 +54,8 @@ export class Reporter {
     const { spd, events, logger } = this.#options;
     const policy = spd.byHandle(handle);
     if (policy?.act.kind !== 'protect') return;
-    const side = (address: number, port: number) => ({
-      addresses: { first: encodeIpv4(address), last: encodeIpv4(address) },
+    const side = (address: Address, port: number) => ({
+      addresses: { first: encodeAddress(address), last: encodeAddress(address) },
       ports: port < 0 ? { first: 0, last: 65535 } : { first: port, last: port },
       protocol,
     });
@@ -69,7 +69,7 @@ export class Reporter {
       },
     });
     logger.info(
-      { reqid, source: formatIpv4(source), destination: formatIpv4(destination) },
+      { reqid, source: formatAddress(source), destination: formatAddress(destination) },
       'SA wanted by a trap policy',
     );
   };
@@ -100,14 +100,14 @@ export class Reporter {
     logger.warn({ reqid, sa: describeSa(record.name) }, 'SA has no sequence numbers left');
   }
 
-  #movePeer(record: SaRecord, address: number, port: number): void {
+  #movePeer(record: SaRecord, address: Address, port: number): void {
     const { events, logger } = this.#options;
     const { reqid } = record.listed;
     events.publish(record.owner, {
-      peerAddress: { id: saIdOf(record), reqid, address: encodeIpv4(address), port },
+      peerAddress: { id: saIdOf(record), reqid, address: encodeAddress(address), port },
     });
     logger.info(
-      { reqid, sa: describeSa(record.name), address: formatIpv4(address), port },
+      { reqid, sa: describeSa(record.name), address: formatAddress(address), port },
       'peer address changed',
     );
   }

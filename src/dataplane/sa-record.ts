@@ -1,9 +1,9 @@
 import type { Sa, SaCounters, SaId, SaState } from '../proto/index.ts';
-import { encodeIpv4, formatIpv4, type Ipv4 } from './address.ts';
+import { type Address, encodeAddress, formatAddress } from './address.ts';
 import { type Handle, type NativeEngine, type NativeSa, NEVER, SaWord } from './native.ts';
 import type { SaName, SaRequest, UdpPorts } from './sa-request.ts';
 import { type DeviceIndex, describeScope, noScope, type Scope, scopeKey } from './scopes.ts';
-import type { Selector } from './selector.ts';
+import { flattenSelectors } from './selector.ts';
 
 /** An installed SA. Replaced, not changed, when it moves, so that a listing under way stays whole. */
 export type SaRecord = {
@@ -42,7 +42,7 @@ export function describeSa(name: SaName): string {
   const spi = name.spi.toString(16).padStart(8, '0');
   const scope = describeScope(scopeOf(name));
   return (
-    `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatIpv4(name.destination)}` +
+    `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatAddress(name.destination)}` +
     (scope === '' ? '' : ` (${scope})`)
   );
 }
@@ -61,23 +61,19 @@ export function saIdOf(record: SaRecord): SaId | undefined {
 export function movedSa(
   sa: Sa,
   to: {
-    readonly source: Ipv4;
-    readonly destination: Ipv4;
+    readonly source: Address;
+    readonly destination: Address;
     readonly udp: UdpPorts | undefined;
     readonly reqid: number;
   },
 ): Sa {
   return {
     ...sa,
-    id: sa.id && { ...sa.id, destination: encodeIpv4(to.destination) },
-    source: encodeIpv4(to.source),
+    id: sa.id && { ...sa.id, destination: encodeAddress(to.destination) },
+    source: encodeAddress(to.source),
     udpEncapsulation: to.udp && { ...to.udp },
     reqid: to.reqid,
   };
-}
-
-function flatten(selectors: readonly Selector[]): Uint32Array {
-  return Uint32Array.from(selectors.flatMap((s) => [s.first, s.last, s.firstPort, s.lastPort, s.protocol]));
 }
 
 export function nativeSaOf(request: SaRequest): NativeSa {
@@ -104,8 +100,8 @@ export function nativeSaOf(request: SaRequest): NativeSa {
     replayWindow: sa.replayWindow,
     replayHighest: request.replayHighest,
     replayBitmap: request.replayBitmap,
-    sourceSelectors: flatten(request.sourceSelectors),
-    destinationSelectors: flatten(request.destinationSelectors),
+    sourceSelectors: flattenSelectors(request.sourceSelectors),
+    destinationSelectors: flattenSelectors(request.destinationSelectors),
     encryption: sa.encryption,
     encryptionKey: sa.encryptionKey,
     integrity: sa.integrity,

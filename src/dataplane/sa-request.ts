@@ -2,6 +2,7 @@ import {
   Direction,
   DscpCopy,
   Feature,
+  type IpAddress,
   type Lifetime,
   Mode,
   Protocol,
@@ -11,7 +12,7 @@ import {
   type UdpEncapsulation,
 } from '../proto/index.ts';
 import { Refusal } from '../server/index.ts';
-import { type Ipv4, parseIpv4 } from './address.ts';
+import { type Address, familyOf, parseAddress } from './address.ts';
 import { checkAlgorithms } from './algorithms.ts';
 import { checkRequiredFeatures, refuseFeature, refuseOtherScopes } from './features.ts';
 import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
@@ -26,7 +27,7 @@ const SEQUENCE_END = 2n ** 32n;
 export type SaName = Pick<Scope, 'ifId' | 'mark'> & {
   readonly isInbound: boolean;
   readonly spi: number;
-  readonly destination: Ipv4;
+  readonly destination: Address;
 };
 
 export type UdpPorts = { readonly sourcePort: number; readonly destinationPort: number };
@@ -36,7 +37,7 @@ export type SaRequest = {
   /** As it came; holds the keys. */
   readonly sa: Sa;
   readonly name: SaName;
-  readonly source: Ipv4;
+  readonly source: Address;
   readonly udp: UdpPorts | undefined;
   /** The TUN device of its scope. */
   readonly device: DeviceIndex;
@@ -80,6 +81,16 @@ export function checkMode(mode: Mode): void {
 }
 
 /** @throws Refusal */
+export function parseOuter(address: IpAddress | undefined, what: string): Address {
+  const parsed = parseAddress(address, what);
+  if (familyOf(parsed) === 4) return parsed;
+  throw new Refusal(
+    ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY,
+    `${what}: IPv6 is not supported, only IPv4`,
+  );
+}
+
+/** @throws Refusal */
 export function parseSaName(id: SaId | undefined): SaName {
   if (id === undefined) throw invalid('the SA has no id');
   checkProtocol(id.protocol);
@@ -88,7 +99,7 @@ export function parseSaName(id: SaId | undefined): SaName {
   return {
     isInbound: parseDirection(id.direction),
     spi: id.spi,
-    destination: parseIpv4(id.destination, 'outer destination'),
+    destination: parseOuter(id.destination, 'outer destination'),
     ifId: id.ifId,
     mark: parseMark(id.mark),
   };
@@ -227,7 +238,7 @@ export function parseSaRequest(sa: Sa | undefined, { scopes, fwmark, encapPort }
   return {
     sa,
     name,
-    source: parseIpv4(sa.source, 'outer source'),
+    source: parseOuter(sa.source, 'outer source'),
     udp: parseUdp(sa.udpEncapsulation, name.isInbound, encapPort),
     device: scopes.deviceOf({ ...name, vrf: sa.innerVrf }),
     outerMark: parseOuterMark(sa, name.isInbound, fwmark),

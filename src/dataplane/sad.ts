@@ -7,7 +7,7 @@ import {
   type UpdateSa,
 } from '../proto/index.ts';
 import { type Author, Refusal } from '../server/index.ts';
-import { type Ipv4, parseIpv4 } from './address.ts';
+import type { Address } from './address.ts';
 import type { Handle, NativeEngine } from './native.ts';
 import {
   describeSa,
@@ -20,6 +20,7 @@ import {
   withoutKeys,
 } from './sa-record.ts';
 import {
+  parseOuter,
   parseSaName,
   parseSaRequest,
   parseUdp,
@@ -128,8 +129,8 @@ export class Sad {
     const record = this.#owned(name, author);
     if (record === undefined)
       throw new Refusal(ResultCode.RESULT_CODE_NOT_FOUND, `${describeSa(name)} is not there`);
-    const source = parseIpv4(update.newSource, 'new outer source');
-    const destination = parseIpv4(update.newDestination, 'new outer destination');
+    const source = parseOuter(update.newSource, 'new outer source');
+    const destination = parseOuter(update.newDestination, 'new outer destination');
     const udp = parseUdp(update.newUdpEncapsulation, name.isInbound, this.#options.encapPort);
     const moved = { ...name, destination };
     if (destination !== name.destination && this.#byKey.has(saKey(moved))) {
@@ -202,7 +203,7 @@ export class Sad {
   }
 
   /** The inbound SA of an SPI and destination, whatever its scope. */
-  findInbound(owner: string, spi: number, destination: Ipv4): SaRecord | undefined {
+  findInbound(owner: string, spi: number, destination: Address): SaRecord | undefined {
     const record = this.#byKey.get(saKey({ ...noScope, isInbound: true, spi, destination }));
     return record?.owner === owner ? record : undefined;
   }

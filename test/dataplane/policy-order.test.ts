@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { type Address, mappedIpv4 } from '../../src/dataplane/address.ts';
 import { type PolicyMatch, PolicyOrder } from '../../src/dataplane/policy-order.ts';
 import type { PacketKey, Selector } from '../../src/dataplane/selector.ts';
 
 const anyPort = { firstPort: 0, lastPort: 65535 };
+const family = 4 as const;
 
 /** A block of addresses and a half: a small number is within one block, at an end of it or in the next one. */
-const addressOf = (small: number): number => (small < 8 ? small : 0x100 - 12 + small);
+const addressOf = (small: number): Address => mappedIpv4(small < 8 ? small : 0x100 - 12 + small);
 const address = fc.nat(16).map(addressOf);
 
 /** Small spaces, so that policies overlap and packets hit them. */
 const selector: fc.Arbitrary<Selector> = fc
   .record({
-    range: fc.tuple(fc.nat(15).map(addressOf), fc.nat(15).map(addressOf)),
+    range: fc.tuple(fc.nat(15), fc.nat(15)),
     ports: fc.constantFrom(
       anyPort,
       anyPort,
@@ -23,13 +25,15 @@ const selector: fc.Arbitrary<Selector> = fc
     protocol: fc.constantFrom(0, 0, 6, 17),
   })
   .map(({ range: [a, b], ports, protocol }) => ({
-    first: Math.min(a, b),
-    last: Math.max(a, b),
+    family,
+    first: addressOf(Math.min(a, b)),
+    last: addressOf(Math.max(a, b)),
     ...ports,
     protocol,
   }));
 
 const packet: fc.Arbitrary<PacketKey> = fc.record({
+  family: fc.constant(family),
   source: address,
   destination: address,
   protocol: fc.constantFrom(1, 6, 17),
@@ -46,14 +50,14 @@ const policies: fc.Arbitrary<PolicyMatch[]> = fc
 
 /** RFC 4301, 4.4.1, by the letter and without an order kept. */
 function naive(list: readonly PolicyMatch[], key: PacketKey): PolicyMatch | undefined {
-  const sideMatches = (s: Selector, address: number, port: number): boolean => {
+  const sideMatches = (s: Selector, address: Address, port: number): boolean => {
     const isPortGood =
       (s.firstPort === 0 && s.lastPort === 65535) ||
       (s.firstPort > s.lastPort ? port === -1 : port >= s.firstPort && port <= s.lastPort);
     return s.first <= address && address <= s.last && [0, key.protocol].includes(s.protocol) && isPortGood;
   };
   const size = ({ first, last, firstPort, lastPort, protocol }: Selector): number =>
-    (last - first + 1) * (firstPort === 0 && lastPort === 65535 ? 2 : 1) * (protocol === 0 ? 2 : 1);
+    Number(last - first + 1n) * (firstPort === 0 && lastPort === 65535 ? 2 : 1) * (protocol === 0 ? 2 : 1);
   const rank = (p: PolicyMatch): readonly number[] => [
     p.priority,
     size(p.source) * size(p.destination),
@@ -97,8 +101,15 @@ describe('the order of policies', () => {
       let reads = 0;
       const order = new PolicyOrder<PolicyMatch>();
       for (let index = 0; index < count; index += 1) {
-        const remote = { first: index * 16, last: index * 16 + 15, ...anyPort, protocol: 0 };
-        const local = { first: 0xc0000000, last: 0xc000ffff, ...anyPort, protocol: 0 };
+        const first = mappedIpv4(index * 16);
+        const remote = { family, first, last: first + 15n, ...anyPort, protocol: 0 } as const;
+        const local = {
+          family,
+          first: mappedIpv4(0xc0000000),
+          last: mappedIpv4(0xc000ffff),
+          ...anyPort,
+          protocol: 0,
+        } as const;
         order.insert({
           isInbound: false,
           source: local,
@@ -113,8 +124,14 @@ describe('the order of policies', () => {
       }
       const compared = reads / count;
       reads = 0;
-      const last = (count - 1) * 16;
-      const key = { source: 0xc0000001, destination: last, protocol: 6, sourcePort: 1, destinationPort: 1 };
+      const key = {
+        family,
+        source: mappedIpv4(0xc0000001),
+        destination: mappedIpv4((count - 1) * 16),
+        protocol: 6,
+        sourcePort: 1,
+        destinationPort: 1,
+      } as const;
       assert.equal(order.first(key)?.order, count - 1);
       return { looked: reads, compared };
     };
@@ -124,9 +141,23 @@ describe('the order of policies', () => {
   });
 
   it('prefers priority to narrowness, narrowness to age, and age to nothing', () => {
-    const wide = { first: 0, last: 0xffffffff, ...anyPort, protocol: 0 };
-    const narrow = { ...wide, last: 255 };
-    const key = { source: 5, destination: 5, protocol: 6, sourcePort: 1, destinationPort: 1 };
+    const wide: Selector = {
+      family,
+      first: mappedIpv4(0),
+      last: mappedIpv4(0xffffffff),
+      ...anyPort,
+      protocol: 0,
+    };
+    const narrow = { ...wide, last: mappedIpv4(255) };
+    const five = mappedIpv4(5);
+    const key: PacketKey = {
+      family,
+      source: five,
+      destination: five,
+      protocol: 6,
+      sourcePort: 1,
+      destinationPort: 1,
+    };
     const make = (source: Selector, priority: number, order: number): PolicyMatch => ({
       isInbound: false,
       source,

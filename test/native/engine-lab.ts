@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Address, mappedIpv4 } from '../../src/dataplane/address.ts';
 import {
   createEngine,
   FlowAction,
@@ -6,14 +7,24 @@ import {
   type NativeEngine,
   type NativeSa,
 } from '../../src/dataplane/native.ts';
+import { flattenSelectors } from '../../src/dataplane/selector.ts';
 import type { Suite } from '../dataplane/samples.ts';
 
-export const LEFT = 0xc6120001;
-export const RIGHT = 0xc6120002;
-export const INNER_LEFT = 0xc6130101;
-export const INNER_RIGHT = 0xc6130201;
+export const LEFT = mappedIpv4(0xc6120001);
+export const RIGHT = mappedIpv4(0xc6120002);
+export const INNER_LEFT = mappedIpv4(0xc6130101);
+export const INNER_RIGHT = mappedIpv4(0xc6130201);
 
-export const anySelector = Uint32Array.of(0, 0xffffffff, 0, 65535, 0);
+const anyPort = { firstPort: 0, lastPort: 65535 };
+
+/** A selector for one IPv4 address, as the engine takes it. */
+export function oneAddress(address: Address, firstPort = 0, lastPort = 65535, protocol = 0): Uint32Array {
+  return flattenSelectors([{ family: 4, first: address, last: address, firstPort, lastPort, protocol }]);
+}
+
+export const anySelector = flattenSelectors([
+  { family: 4, first: mappedIpv4(0), last: mappedIpv4(0xffffffff), ...anyPort, protocol: 0 },
+]);
 
 export function nativeSa(suite: Suite, overrides: Partial<NativeSa> = {}): NativeSa {
   return {
@@ -51,7 +62,7 @@ export function nativeSa(suite: Suite, overrides: Partial<NativeSa> = {}): Nativ
 export type SaEventCall = {
   readonly sa: number;
   readonly event: number;
-  readonly address: number;
+  readonly address: Address;
   readonly port: number;
 };
 

@@ -1,4 +1,5 @@
 import { createCipheriv, createHmac } from 'node:crypto';
+import { type Address, addressBytes } from '../../src/dataplane/address.ts';
 
 /** RFC 4303 ESP written a second time, over node:crypto: what the addon is compared with. */
 export type ReferenceSa = {
@@ -70,8 +71,8 @@ export function checksum(bytes: Buffer): number {
 }
 
 export type Ipv4Fields = {
-  readonly source: number;
-  readonly destination: number;
+  readonly source: Address;
+  readonly destination: Address;
   readonly protocol: number;
   readonly payload: Buffer;
   readonly tos?: number;
@@ -90,8 +91,8 @@ export function ipv4(fields: Ipv4Fields): Buffer {
   header.writeUInt16BE(fields.fragment ?? 0, 6);
   header[8] = 64;
   header[9] = fields.protocol;
-  header.writeUInt32BE(fields.source, 12);
-  header.writeUInt32BE(fields.destination, 16);
+  addressBytes(fields.source).copy(header, 12);
+  addressBytes(fields.destination).copy(header, 16);
   header.writeUInt16BE(checksum(header), 10);
   return Buffer.concat([header, fields.payload]);
 }

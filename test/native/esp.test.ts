@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { addressBytes, mappedIpv4 } from '../../src/dataplane/address.ts';
 import { EspResult, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
 import { gcm128, type Suite, suites } from '../dataplane/samples.ts';
-import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, RIGHT } from './engine-lab.ts';
+import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
 import { alignmentOf, checksum, DF, ipv4, sealReference, udp, withTrailer } from './esp-reference.ts';
 
 const UDP = 17;
@@ -75,7 +76,7 @@ describe('encapsulation', () => {
         assert.deepEqual(outer.subarray(20), sealReference(reference, { sequence, iv, text }));
         assert.equal(outer.readUInt16BE(2), outer.length);
         assert.deepEqual([outer[0], outer[8], outer[9]], [0x45, 64, ESP]);
-        assert.deepEqual([outer.readUInt32BE(12), outer.readUInt32BE(16)], [LEFT, RIGHT]);
+        assert.deepEqual(outer.subarray(12, 20), Buffer.concat([addressBytes(LEFT), addressBytes(RIGHT)]));
       }
     });
   }
@@ -165,7 +166,7 @@ describe('decapsulation', () => {
       const take = (sequence: number): Buffer | number =>
         engine.decapsulate(fromPeer(sa, sequence, innerPacket(32)));
       assert.ok(Buffer.isBuffer(take(1)));
-      engine.moveSa(handle, { ...sa, source: sa.source + 1 });
+      engine.moveSa(handle, { ...sa, source: sa.source + 1n });
       assert.equal(take(1), EspResult.replayed);
       for (const sequence of [2, 3]) assert.ok(Buffer.isBuffer(take(sequence)));
       assert.equal(take(4), EspResult.exhausted);
@@ -297,8 +298,7 @@ describe('decapsulation', () => {
   });
 
   it('drops what does not match the SA’s own selectors', () => {
-    const one = (address: number, first = 0, last = 65535, protocol = 0) =>
-      Uint32Array.of(address, address, first, last, protocol);
+    const one = oneAddress;
     const cases: readonly (readonly [Partial<NativeSa>, boolean])[] = [
       [{ sourceSelectors: one(INNER_LEFT), destinationSelectors: one(INNER_RIGHT) }, true],
       [{ sourceSelectors: one(INNER_RIGHT) }, false],
@@ -343,7 +343,13 @@ describe('decapsulation', () => {
     const other = engine.addSa(nativeSa(gcm128, { isInbound: true, destination: LEFT }));
     assert.ok(Buffer.isBuffer(engine.decapsulate(fromPeer(sa, 1, innerPacket(10)))));
     engine.removeSa(other, new BigUint64Array(SaWord.count));
-    const moved = { source: LEFT, destination: 0xc6120099, isUdp: false, sourcePort: 0, destinationPort: 0 };
+    const moved = {
+      source: LEFT,
+      destination: mappedIpv4(0xc6120099),
+      isUdp: false,
+      sourcePort: 0,
+      destinationPort: 0,
+    };
     engine.moveSa(handle, moved);
     assert.equal(typeof engine.decapsulate(fromPeer(sa, 2, innerPacket(10))), 'number');
     assert.ok(Buffer.isBuffer(engine.decapsulate(fromPeer({ ...sa, ...moved }, 3, innerPacket(10)))));

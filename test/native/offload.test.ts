@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { INNER_LEFT, INNER_RIGHT } from './engine-lab.ts';
+import { INNER_LEFT, INNER_RIGHT, LEFT, RIGHT } from './engine-lab.ts';
 import { checksum, DF, ipv4, sealReference, withTrailer } from './esp-reference.ts';
 import { OffloadTool } from './offload-tool.ts';
 
@@ -231,7 +231,8 @@ describe('decapsulation under the sanitizers', () => {
         integrityKey: Buffer.alloc(encryption === 20 ? 0 : 32),
       };
       const align = encryption === 20 ? 4 : 16;
-      const outer = (esp: Buffer): Buffer => ipv4({ source: 1, destination: 2, protocol: 50, payload: esp });
+      const outer = (esp: Buffer): Buffer =>
+        ipv4({ source: LEFT, destination: RIGHT, protocol: 50, payload: esp });
       const records: Buffer[] = [];
       for (let sequence = 1; sequence < 1500; sequence += 1) {
         const iv = randomBytes(encryption === 20 ? 8 : 16);

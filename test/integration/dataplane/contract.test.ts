@@ -251,7 +251,7 @@ describe('the contract over a unix socket', () => {
       ],
       [{ integrity: 12, integrityKey: randomBytes(32) }, ResultCode.RESULT_CODE_INVALID, /AEAD/],
       [{ source: { value: randomBytes(16) } }, ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY, /IPv6/],
-      [{ source: { value: randomBytes(5) } }, ResultCode.RESULT_CODE_INVALID, /4 bytes/],
+      [{ source: { value: randomBytes(5) } }, ResultCode.RESULT_CODE_INVALID, /4 or 16 bytes/],
       [{ id: undefined }, ResultCode.RESULT_CODE_INVALID, /id/],
       [{ id: { ...id, spi: 255 } }, ResultCode.RESULT_CODE_INVALID, /reserved/],
       [{ id: { ...id, direction: 0 } }, ResultCode.RESULT_CODE_INVALID, /direction/],
