@@ -3,6 +3,7 @@
  * does; here every argument is checked, because a wrong number must throw and not corrupt memory.
  */
 #include "binding.h"
+#include "seqpacket.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -235,5 +236,6 @@ NAPI_MODULE_INIT()
 		    methods, &constructor) == napi_ok) {
 		napi_set_named_property(env, exports, "Engine", constructor);
 	}
+	define_seqpacket(env, exports);
 	return exports;
 }

@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { AgentError } from '../util/index.ts';
+import { AgentError, loadAddon } from '../util/index.ts';
 import type { Address, Family } from './address.ts';
 
 /** enum flow_action of native/flow.h */
@@ -154,8 +152,6 @@ export type NativeEngine = {
 
 type NativeModule = { readonly Engine: new (callbacks: NativeCallbacks) => NativeEngine };
 
-const ADDON = '../../build/native/lagopus_native.node';
-
 function isNativeModule(value: unknown): value is NativeModule {
   return (
     typeof value === 'object' && value !== null && 'Engine' in value && typeof value.Engine === 'function'
@@ -164,17 +160,7 @@ function isNativeModule(value: unknown): value is NativeModule {
 
 /** @throws AgentError when the addon was not built. */
 export function createEngine(callbacks: NativeCallbacks): NativeEngine {
-  let addon: unknown;
-  try {
-    addon = createRequire(import.meta.url)(ADDON);
-  } catch (cause) {
-    const root = fileURLToPath(new URL('../..', import.meta.url));
-    throw new AgentError(
-      `the native addon cannot be loaded; in ${root} run \`npm run setup\` (a clone) or ` +
-        '`sh scripts/install-package.sh` (an installed package)',
-      { code: 'unsupported', cause },
-    );
-  }
+  const addon = loadAddon();
   if (!isNativeModule(addon))
     throw new AgentError('the native addon is not ours: build it again', { code: 'unsupported' });
   return new addon.Engine(callbacks);
