@@ -10,7 +10,7 @@ import {
   encodeRegisterModule,
 } from '../../../src/vsw/relay/messages.ts';
 
-/** `protoc --encode` of openconfigd's own openconfig.proto, at v0.8.2 (old) and v0.8.3 (new). */
+/** `buf convert` of openconfigd's own openconfig.proto, at v0.8.2 (old) and v0.8.3 (new). */
 const golden = {
   subscribeOld: '08081206636f6e6669672a0a696e74657266616365732a09696e74657266616365',
   subscribeNew: '08081206636f6e666967320a696e74657266616365733209696e74657266616365',
