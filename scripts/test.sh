@@ -12,8 +12,8 @@ run() {
     --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
 }
 
-unit_files=$(find test -name '*.test.ts' -not -path 'test/integration/*' | sort)
-integration_files=$(find test/integration -name '*.test.ts' | sort)
+unit_files=$(find test -name "*.test.ts" -not -path "test/integration/*" -not -path "test/conformance/*" | sort)
+integration_files=$(find test/integration test/conformance -name "*.test.ts" | sort)
 
 [ "$what" != all ] || sh scripts/check.sh
 if [ "$what" != unit ] && [ "$(id -u)" -ne 0 ]; then

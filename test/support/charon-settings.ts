@@ -33,7 +33,7 @@ const SWANCTL_PLUGINS = ['random', 'sha1', 'sha2', 'openssl', 'pem', 'pkcs1', 'p
 
 const BACKEND_PLUGINS: Readonly<Record<CharonBackend, readonly string[]>> = {
   lagopus: ['kernel-lagopus', 'kernel-netlink'],
-  libipsec: ['kernel-libipsec', 'kernel-netlink'],
+  libipsec: ['gcm', 'ccm', 'ctr', 'chapoly', 'xcbc', 'cmac', 'kernel-libipsec', 'kernel-netlink'],
   kernel: ['kernel-netlink'],
 };
 
