@@ -65,8 +65,8 @@ export class RouterConfig {
   }
 
   commit(changes: readonly ConfigChange[]): void {
-    const deletedSas: [Instance, number][] = [];
-    const deletedSps: [Instance, string][] = [];
+    const deletedSas: (readonly [Instance, number])[] = [];
+    const deletedSps: (readonly [Instance, string])[] = [];
     const deletedVrfs: string[] = [];
     for (const { isSet, path } of changes) {
       if (path[0] === 'interfaces') this.#parseInterface(isSet, path);
@@ -86,6 +86,14 @@ export class RouterConfig {
       } else if (rest.length === 5 && database === 'sad' && key !== undefined) {
         deletedSas.push([instance, Number(key)]);
         instance.wantedSas.delete(Number(key));
+      } else if (rest[0] === 'security' && rest.length < 5) {
+        // Everything below, whoever set it.
+        if (database !== 'spd')
+          deletedSas.push(...[...instance.wantedSas.keys()].map((spi) => [instance, spi] as const));
+        if (database !== 'sad')
+          deletedSps.push(...[...instance.wantedSps.keys()].map((name) => [instance, name] as const));
+        if (database !== 'spd') instance.wantedSas.clear();
+        if (database !== 'sad') instance.wantedSps.clear();
       } else if (rest.length === 5 && database === 'spd' && key !== undefined) {
         deletedSps.push([instance, key]);
         instance.wantedSps.delete(key);

@@ -1,6 +1,7 @@
 import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '../../../src/util/index.ts';
 import { NonceLog } from './nonce-log.ts';
+import { type PfkeyMessage, PfkeyServer } from './pfkey-server.ts';
 import { type ConfigChange, RouterConfig } from './router-config.ts';
 import { SaState, type SaValues, stateOf } from './sa.ts';
 import type { HeldSp } from './sp-manager.ts';
@@ -26,6 +27,8 @@ export type VswOptions = {
   readonly applyDelayMs?: number;
   /** 0: only when a test calls `tick`. */
   readonly tickMs?: number;
+  /** Where each VRF's PF_KEY socket goes; without it there is none. */
+  readonly pfkeyPath?: (vrf: string) => string;
   readonly clock?: Clock;
   /** Of the orders that Go's maps take. */
   readonly seed?: number;
@@ -55,10 +58,12 @@ export class FakeVsw implements AsyncDisposable {
   readonly #random: () => number;
   #vrfs = new Map<string, Vrf>();
   #config: RouterConfig;
+  readonly #pfkey = new Map<string, PfkeyServer>();
   #client: Client | undefined;
   #stream: ClientDuplexStream<ConfigRequest, ConfigReply> | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #commits: Promise<void> = Promise.resolve();
+  #sockets: Promise<void> = Promise.resolve();
   #life = new AbortController();
   #crash: string | undefined;
   #commitCount = 0;
@@ -138,6 +143,8 @@ export class FakeVsw implements AsyncDisposable {
     this.#stream = undefined;
     this.#client?.close();
     this.#client = undefined;
+    for (const server of this.#pfkey.values()) server[Symbol.dispose]();
+    this.#pfkey.clear();
     this.#vrfs = new Map();
     this.#config = this.#newConfig();
   }
@@ -180,12 +187,22 @@ export class FakeVsw implements AsyncDisposable {
         .map((item) => ({ item, at: this.#random() }))
         .sort((a, b) => a.at - b.at)
         .map(({ item }) => item);
-    for (const vrf of this.#vrfs.values()) vrf.tick(this.#clock.now() + 1, shuffle);
+    for (const vrf of this.#vrfs.values()) {
+      const upcalls = vrf.tick(this.#nowMs(), shuffle);
+      // To the sockets of all VRFs: the connections are in one list.
+      for (const upcall of upcalls) for (const server of this.#pfkey.values()) server.broadcast(upcall);
+    }
   }
 
   /** Resolves once every COMMIT that has arrived is applied. */
   async applied(): Promise<void> {
     await this.#commits;
+    await this.#sockets;
+  }
+
+  /** What came over a VRF's PF_KEY socket since vsw booted. */
+  pfkeyMessages(vrf: string): readonly PfkeyMessage[] {
+    return this.#pfkey.get(vrf)?.received ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -204,14 +221,31 @@ export class FakeVsw implements AsyncDisposable {
         this.#vrfs.delete(name);
       },
       startIpsec: (vrf) => this.#startIpsec(vrf),
-      nowMs: () => this.#clock.now() + 1,
+      nowMs: () => this.#nowMs(),
       crash: (reason) => this.#die(reason),
       log: (line) => this.log.push(line),
     });
   }
 
+  /** Never 0, which means none. */
+  #nowMs(): number {
+    return this.#clock.now() + 1;
+  }
+
   #startIpsec(vrf: Vrf): void {
-    this.log.push(`IPsec of ${vrf.name} started`);
+    const path = this.#options.pfkeyPath?.(vrf.name);
+    if (path === undefined) return;
+    const life = this.#life.signal;
+    const ports = {
+      nowMs: () => this.#nowMs(),
+      random: this.#random,
+      crash: (reason: string) => this.#die(reason),
+    };
+    this.#sockets = this.#sockets.then(async () => {
+      const server = await PfkeyServer.listen(path, vrf, ports);
+      if (life.aborted) server[Symbol.dispose]();
+      else this.#pfkey.set(vrf.name, server);
+    });
   }
 
   #die(reason: string): void {
