@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define READ_POLICY_WORDS 3
+/* As if there were a TUN device. */
+#define ENCAPSULATE_MTU 1400
 
 static napi_value method_close(napi_env env, napi_callback_info info)
 {
@@ -110,7 +112,7 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 	uint8_t *inner, *buffer;
 	struct call call;
 	struct sa *sa;
-	size_t length;
+	size_t length, largest = ENCAPSULATE_MTU;
 
 	if (!begin_call(env, info, 2, &call) || !(sa = sa_argument(&call)) ||
 	    !bytes_argument(&call, call.args[1], &inner, &length)) {
@@ -119,13 +121,13 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 	if (sa->inbound) {
 		return throw_error(env, "an inbound SA does not encapsulate");
 	}
-	buffer = malloc(ESP_HEADROOM + length + ESP_TAILROOM);
+	buffer = malloc(ESP_HEADROOM + (length > largest ? length : largest) + ESP_TAILROOM);
 	if (!buffer) {
 		return throw_error(env, "out of memory");
 	}
 	if (ipv4_length(inner, length) == length && length != 0) {
 		memcpy(buffer + ESP_HEADROOM, inner, length);
-		status = engine_encapsulate(call.engine, sa, buffer + ESP_HEADROOM, length, &outer);
+		status = engine_encapsulate(call.engine, sa, buffer + ESP_HEADROOM, length, largest, &outer);
 	}
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, outer.length, outer.bytes, NULL, &result);
@@ -213,6 +215,7 @@ NAPI_MODULE_INIT()
 	const napi_property_descriptor methods[] = {
 		METHOD("open", method_open),
 		METHOD("close", method_close),
+		METHOD("supports", method_supports),
 		METHOD("addSa", method_add_sa),
 		METHOD("moveSa", method_move_sa),
 		METHOD("readSa", method_read_sa),

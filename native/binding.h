@@ -63,6 +63,7 @@ napi_value address_value(napi_env env, const struct address *address);
 napi_value method_open(napi_env env, napi_callback_info info);
 
 /* sa-methods.c */
+napi_value method_supports(napi_env env, napi_callback_info info);
 napi_value method_add_sa(napi_env env, napi_callback_info info);
 napi_value method_move_sa(napi_env env, napi_callback_info info);
 napi_value method_read_sa(napi_env env, napi_callback_info info);

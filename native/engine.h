@@ -124,7 +124,7 @@ void engine_remove_policy(struct engine *engine, struct policy *policy);
  * outer IPv4 packet.
  */
 enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
-	struct esp_packet *outer);
+	size_t largest, struct esp_packet *outer);
 enum esp_result engine_decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner);
 
 #endif

@@ -10,7 +10,8 @@
 #define OUTER_TTL 64
 #define NEXT_HEADER_IPV4 4
 #define NEXT_HEADER_NONE 59
-#define SEQUENCE_END (UINT64_C(1) << 32)
+/* Header, IV, the two fixed bytes of the trailer, ICV. */
+#define ESP_OVERHEAD(transform) (ESP_HEADER + (size_t)(transform)->iv_length + 2 + (transform)->icv_length)
 
 void esp_free(struct sa *sa)
 {
@@ -83,38 +84,47 @@ static uint8_t *put_outer(const struct sa *sa, const uint8_t *inner, uint8_t *es
 	return ip;
 }
 
-enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, uint16_t identification,
+/* With padding that hides how long the packet is. */
+static size_t tfc_padded(const struct sa *sa, size_t length, size_t largest)
+{
+	size_t wanted = sa->tfc_length < largest ? sa->tfc_length : largest;
+
+	return length < wanted ? wanted : length;
+}
+
+enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, size_t largest, uint16_t identification,
 	uint64_t now_ms, struct esp_packet *outer)
 {
-	uint8_t *esp = inner - sa->transform.iv_length - ESP_HEADER, *trailer = inner + length;
-	size_t padding = (sa->transform.align - (length + 2) % sa->transform.align) % sa->transform.align, text = length + padding + 2, i;
+	struct transform *transform = &sa->transform;
+	size_t payload = tfc_padded(sa, length, largest);
+	size_t padding = (transform->align - (payload + 2) % transform->align) % transform->align, i;
+	uint8_t *esp = inner - transform->iv_length - ESP_HEADER, *trailer = inner + payload;
+	uint64_t sequence;
 
-	if (sa->next_sequence >= SEQUENCE_END) {
-		/* RFC 4303, 3.3.3: never wraps. */
-		raise_event(sa, SA_SEQUENCE_OVERFLOW);
-		return ESP_EXHAUSTED;
-	}
 	if (sa->exhausted) {
 		return ESP_EXHAUSTED;
 	}
-	outer->length = ESP_HEADER + sa->transform.iv_length + text + sa->transform.icv_length;
-	if (outer->length + IPV4_HEADER + UDP_HEADER > UINT16_MAX) {
+	if (ESP_OVERHEAD(transform) + payload + padding + IPV4_HEADER + UDP_HEADER > UINT16_MAX) {
 		return ESP_MALFORMED;
 	}
+	if (!sequence_take(&sa->sequence, &sequence)) {
+		raise_event(sa, SA_SEQUENCE_OVERFLOW);
+		return ESP_EXHAUSTED;
+	}
+	outer->length = ESP_OVERHEAD(transform) + payload + padding;
 	/* Before the payload is encrypted: it reads the inner header. */
 	outer->bytes = put_outer(sa, inner, esp, &outer->length, identification);
 	put32(esp, sa->spi);
-	put32(esp + 4, (uint32_t)sa->next_sequence);
+	put32(esp + 4, (uint32_t)sequence);
+	memset(inner + length, 0, payload - length);
 	for (i = 1; i <= padding; i++) {
 		*trailer++ = (uint8_t)i;
 	}
 	*trailer++ = (uint8_t)padding;
 	*trailer = NEXT_HEADER_IPV4;
-	if (!transform_seal(&sa->transform, sa->next_sequence, false, esp, text)) {
-		sa->next_sequence++;
+	if (!transform_seal(transform, sequence, sa->sequence.esn, esp, payload + padding + 2)) {
 		return ESP_INTEGRITY;
 	}
-	sa->next_sequence++;
 	count(sa, length, now_ms);
 	return ESP_OK;
 }
@@ -162,29 +172,28 @@ static enum esp_result unwrap(struct sa *sa, uint8_t *text, size_t length, uint8
 enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint8_t outer_tos,
 	struct esp_packet *inner)
 {
-	size_t overhead = ESP_HEADER + (size_t)sa->transform.iv_length + sa->transform.icv_length, text;
+	struct transform *transform = &sa->transform;
+	size_t text = length - ESP_OVERHEAD(transform) + 2;
 	enum esp_result result;
-	uint32_t sequence;
+	uint64_t sequence;
 
 	if (sa->exhausted) {
 		return ESP_EXHAUSTED;
 	}
-	if (length < overhead + 2 || (length - overhead) % sa->transform.align != 0) {
+	if (length < ESP_OVERHEAD(transform) || text % transform->align != 0) {
 		sa->counters.malformed_drops++;
 		return ESP_MALFORMED;
 	}
-	text = length - overhead;
-	sequence = get32(esp + 4);
-	if (!replay_check(&sa->replay, sequence)) {
+	if (!replay_complete(&sa->replay, get32(esp + 4), &sequence) || !replay_check(&sa->replay, sequence)) {
 		sa->counters.replay_drops++;
 		return ESP_REPLAYED;
 	}
-	if (!transform_open(&sa->transform, sequence, false, esp, text)) {
+	if (!transform_open(transform, sequence, sa->replay.esn, esp, text)) {
 		sa->counters.integrity_failures++;
 		return ESP_INTEGRITY;
 	}
 	replay_accept(&sa->replay, sequence);
-	result = unwrap(sa, esp + ESP_HEADER + sa->transform.iv_length, text, outer_tos, inner);
+	result = unwrap(sa, esp + ESP_HEADER + transform->iv_length, text, outer_tos, inner);
 	if (result == ESP_MALFORMED || result == ESP_CONGESTION) {
 		sa->counters.malformed_drops++;
 	}

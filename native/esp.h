@@ -14,6 +14,7 @@
 
 #include "ipv4.h"
 #include "replay.h"
+#include "sequence.h"
 #include "transform.h"
 
 #define UDP_HEADER 8
@@ -100,8 +101,10 @@ struct sa {
 	struct sa_limits hard;
 	struct selectors source_selectors;
 	struct selectors destination_selectors;
-	/* Outbound: 1 for a fresh SA; 2^32 when there are none left. */
-	uint64_t next_sequence;
+	/* Outbound. */
+	struct sequence sequence;
+	/* Outbound: shorter inner packets are padded to this many bytes, or as far as it goes (RFC 4303, 2.7). */
+	uint32_t tfc_length;
 	/* Inbound. */
 	struct replay replay;
 
@@ -134,9 +137,10 @@ void esp_free(struct sa *sa);
 
 /*
  * Encapsulates an inner IPv4 packet of ipv4_length() bytes in place, with ESP_HEADROOM writable bytes
- * before and ESP_TAILROOM after it. The kernel fills in the outer header checksum.
+ * before and ESP_TAILROOM after it. `largest`, the largest packet that path takes, is how far TFC padding
+ * goes: there are as many bytes before the ESP_TAILROOM. The kernel fills in the outer header checksum.
  */
-enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, uint16_t identification,
+enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, size_t largest, uint16_t identification,
 	uint64_t now_ms, struct esp_packet *outer);
 
 /*

@@ -68,34 +68,34 @@ static void transmit(struct engine *engine, uint8_t *packet, size_t length, uint
 }
 
 static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
-	struct esp_packet *outer)
+	size_t largest, struct esp_packet *outer)
 {
 	uint32_t pending = sa->pending;
 	enum esp_result result;
 
 	/* 0 would make the kernel choose. */
 	engine->identification += engine->identification == UINT16_MAX ? 2 : 1;
-	result = esp_encapsulate(sa, inner, length, engine->identification, engine->now_ms, outer);
+	result = esp_encapsulate(sa, inner, length, largest, engine->identification, engine->now_ms, outer);
 	note_sa(engine, sa, pending);
 	return result;
 }
 
 enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
-	struct esp_packet *outer)
+	size_t largest, struct esp_packet *outer)
 {
 	enum esp_result result;
 
 	slice_begin(engine);
-	result = encapsulate(engine, sa, inner, length, outer);
+	result = encapsulate(engine, sa, inner, length, largest, outer);
 	slice_finish(engine);
 	return result;
 }
 
-static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length)
+static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length, size_t largest)
 {
 	struct esp_packet outer;
 
-	switch (encapsulate(engine, sa, inner, length, &outer)) {
+	switch (encapsulate(engine, sa, inner, length, largest, &outer)) {
 	case ESP_OK:
 		transmit(engine, outer.bytes, outer.length, sa->mark);
 		break;
@@ -143,7 +143,7 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 			count++;
 			count_policy(engine, flow->policy, length);
 			if (flow->action == FLOW_PROTECT) {
-				protect(engine, flow->sa, slot, length);
+				protect(engine, flow->sa, slot, length, tun->mtu);
 			} else {
 				statistics->bypassed++;
 				transmit(engine, slot, length, engine->fwmark);

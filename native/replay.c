@@ -4,22 +4,22 @@
 
 #define WORD_BITS 64
 
-static uint32_t word_of(const struct replay *replay, uint32_t sequence)
+static uint32_t word_of(const struct replay *replay, uint64_t sequence)
 {
-	return (sequence / WORD_BITS) & (replay->words - 1);
+	return (uint32_t)(sequence / WORD_BITS) & (replay->words - 1);
 }
 
-static uint64_t bit_of(uint32_t sequence)
+static uint64_t bit_of(uint64_t sequence)
 {
 	return UINT64_C(1) << (sequence % WORD_BITS);
 }
 
-bool replay_init(struct replay *replay, uint32_t window)
+bool replay_init(struct replay *replay, uint32_t window, bool esn)
 {
 	uint32_t needed = window / WORD_BITS + 2;
 
-	*replay = (struct replay){ .window = window };
-	if (window > REPLAY_MAX_WINDOW) {
+	*replay = (struct replay){ .window = window, .esn = esn };
+	if (window > REPLAY_MAX_WINDOW || (esn && window == 0)) {
 		return false;
 	}
 	if (window == 0) {
@@ -39,7 +39,29 @@ void replay_free(struct replay *replay)
 	*replay = (struct replay){ 0 };
 }
 
-bool replay_check(const struct replay *replay, uint32_t sequence)
+bool replay_complete(const struct replay *replay, uint32_t low, uint64_t *sequence)
+{
+	uint32_t highest_low = (uint32_t)replay->highest, high = (uint32_t)(replay->highest >> 32);
+	uint32_t bottom = highest_low - replay->window + 1;
+
+	if (!replay->esn) {
+		*sequence = low;
+		return true;
+	}
+	if (highest_low >= replay->window - 1) {
+		/* Case A: the window lies in one subspace; what is below it belongs to the next. */
+		if (low < bottom && high++ == UINT32_MAX) {
+			return false;
+		}
+	} else if (low >= bottom && high-- == 0) {
+		/* Case B: the window begins in the subspace before. */
+		return false;
+	}
+	*sequence = (uint64_t)high << 32 | low;
+	return true;
+}
+
+bool replay_check(const struct replay *replay, uint64_t sequence)
 {
 	if (replay->window == 0) {
 		return true;
@@ -57,9 +79,9 @@ bool replay_check(const struct replay *replay, uint32_t sequence)
 	return !(replay->ring[word_of(replay, sequence)] & bit_of(sequence));
 }
 
-void replay_accept(struct replay *replay, uint32_t sequence)
+void replay_accept(struct replay *replay, uint64_t sequence)
 {
-	uint32_t from, to, n;
+	uint64_t from, to, n;
 
 	if (replay->window != 0) {
 		if (sequence > replay->highest) {
@@ -84,7 +106,8 @@ size_t replay_bitmap_bytes(const struct replay *replay)
 
 void replay_export(const struct replay *replay, uint8_t *bitmap)
 {
-	uint32_t i, sequence;
+	uint64_t sequence;
+	uint32_t i;
 
 	for (i = 0; i < replay_bitmap_bytes(replay); i++) {
 		bitmap[i] = 0;
@@ -97,9 +120,10 @@ void replay_export(const struct replay *replay, uint8_t *bitmap)
 	}
 }
 
-void replay_import(struct replay *replay, uint32_t highest, const uint8_t *bitmap, size_t length)
+void replay_import(struct replay *replay, uint64_t highest, const uint8_t *bitmap, size_t length)
 {
-	uint32_t i, sequence;
+	uint64_t sequence;
+	uint32_t i;
 
 	replay->highest = highest;
 	for (i = 0; i < replay->window && i < highest; i++) {

@@ -23,7 +23,9 @@ static bool get_device(napi_env env, const struct engine *engine, napi_value spe
 
 static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, struct sa *sa)
 {
-	uint32_t window, highest;
+	uint64_t highest, next;
+	uint32_t window;
+	bool esn;
 	uint8_t *bitmap;
 	size_t length;
 
@@ -38,13 +40,46 @@ static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, s
 	       get_bool(env, spec, "copyDscpIn", &sa->copy_dscp_in) &&
 	       get_u64(env, spec, "softBytes", &sa->soft.bytes) && get_u64(env, spec, "softPackets", &sa->soft.packets) &&
 	       get_u64(env, spec, "hardBytes", &sa->hard.bytes) && get_u64(env, spec, "hardPackets", &sa->hard.packets) &&
-	       get_u64(env, spec, "nextSequence", &sa->next_sequence) &&
+	       get_bool(env, spec, "isEsn", &esn) && get_u64(env, spec, "nextSequence", &next) &&
+	       (sequence_init(&sa->sequence, next, esn) ||
+		       (throw_error(env, "nextSequence: there is no such number"), false)) &&
+	       get_u32(env, spec, "tfcLength", &sa->tfc_length) &&
 	       get_selectors(env, spec, "sourceSelectors", &sa->source_selectors) &&
 	       get_selectors(env, spec, "destinationSelectors", &sa->destination_selectors) &&
-	       get_u32(env, spec, "replayWindow", &window) && get_u32(env, spec, "replayHighest", &highest) &&
+	       get_u32(env, spec, "replayWindow", &window) && get_u64(env, spec, "replayHighest", &highest) &&
 	       get_bytes(env, spec, "replayBitmap", &bitmap, &length) &&
-	       (replay_init(&sa->replay, window) || (throw_error(env, "replayWindow: too large"), false)) &&
+	       (replay_init(&sa->replay, window, sa->inbound && esn) ||
+		       (throw_error(env, "replayWindow: %u packets cannot be", window), false)) &&
 	       (replay_import(&sa->replay, highest, bitmap, length), true);
+}
+
+napi_value method_supports(napi_env env, napi_callback_info info)
+{
+	/* No weak one of any cipher. */
+	uint8_t key[TRANSFORM_MAX_KEY];
+	struct transform transform = { 0 };
+	uint32_t arguments[4];
+	napi_value result;
+	struct call call;
+	int i;
+
+	if (!begin_call(env, info, 4, &call)) {
+		return NULL;
+	}
+	for (i = 0; i < TRANSFORM_MAX_KEY; i++) {
+		key[i] = (uint8_t)(7 * i + 1);
+	}
+	for (i = 0; i < 4; i++) {
+		if (napi_get_value_uint32(env, call.args[i], &arguments[i]) != napi_ok) {
+			return throw_error(env, "expected four numbers");
+		}
+	}
+	napi_get_boolean(env,
+		arguments[1] <= sizeof(key) && arguments[3] <= sizeof(key) &&
+			transform_init(&transform, false, arguments[0], key, arguments[1], arguments[2], key, arguments[3]),
+		&result);
+	transform_free(&transform);
+	return result;
 }
 
 napi_value method_add_sa(napi_env env, napi_callback_info info)
@@ -117,7 +152,8 @@ static void read_sa(const struct sa *sa, uint64_t *words)
 	words[4] = c->integrity_failures;
 	words[5] = c->selector_drops;
 	words[6] = c->malformed_drops;
-	words[7] = sa->next_sequence;
+	/* 2^32 for none left; with ESN there is no number beyond the last. */
+	words[7] = sa->sequence.next + (sa->sequence.is_used_up && !sa->sequence.esn);
 	words[8] = sa->replay.highest;
 }
 

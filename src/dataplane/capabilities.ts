@@ -1,5 +1,5 @@
 import { type GetCapabilitiesResponse, Mode, Protocol } from '../proto/index.ts';
-import { encryptionAlgorithms, integrityAlgorithms } from './algorithms.ts';
+import type { Algorithms } from './algorithms.ts';
 import { MAX_BATCH } from './applier.ts';
 import { supportedFeatures } from './features.ts';
 import { MAX_REPLAY_WINDOW, MIN_SPI } from './sa-request.ts';
@@ -10,7 +10,11 @@ import { MAX_REPLAY_WINDOW, MIN_SPI } from './sa-request.ts';
  */
 const ACK_LATENCY_US = 5_000;
 
-export function capabilities(options: {
+export function capabilities({
+  algorithms,
+  ...options
+}: {
+  readonly algorithms: Algorithms;
   readonly bootId: Buffer;
   readonly maxSas: number;
   readonly maxPolicies: number;
@@ -20,8 +24,8 @@ export function capabilities(options: {
   return {
     ...options,
     server: 'lagopus-ipsec-agent dataplane',
-    encryption: [...encryptionAlgorithms],
-    integrity: [...integrityAlgorithms],
+    encryption: [...algorithms.encryption],
+    integrity: [...algorithms.integrity],
     protocols: [Protocol.PROTOCOL_ESP],
     modes: [Mode.MODE_TUNNEL],
     features: [...supportedFeatures],

@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { ContractServer, createService, EventLog, listen, Revisions, Writers } from '../server/index.ts';
 import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
+import { Algorithms } from './algorithms.ts';
 import { Applier } from './applier.ts';
 import { createBackend } from './backend.ts';
 import { capabilities } from './capabilities.ts';
@@ -58,11 +59,13 @@ export class Dataplane implements AsyncDisposable {
     setMaxListeners(0, this.#stop.signal);
     const bootId = randomBytes(BOOT_ID_BYTES);
     const { maxSas, maxPolicies, fwmark } = config;
+    const algorithms = new Algorithms(this.#engine);
     const scopes = new Scopes(devicesOf(config));
     const sad = new Sad({
       engine: this.#engine,
       now: systemClock.now,
       maxSas,
+      algorithms,
       scopes,
       fwmark,
       encapPort: config.udpEncapPort,
@@ -89,6 +92,7 @@ export class Dataplane implements AsyncDisposable {
     });
     const backend = createBackend({
       capabilities: capabilities({
+        algorithms,
         bootId,
         maxSas,
         maxPolicies,

@@ -4,6 +4,7 @@ import { Refusal } from '../server/index.ts';
 /** What this dataplane implements of the contract's optional parts. */
 export const supportedFeatures: readonly Feature[] = [
   Feature.FEATURE_UDP_ENCAPSULATION,
+  Feature.FEATURE_ESN,
   Feature.FEATURE_INITIAL_SEQUENCE,
   Feature.FEATURE_REPLAY_STATE,
   Feature.FEATURE_MARK,
@@ -13,6 +14,7 @@ export const supportedFeatures: readonly Feature[] = [
   Feature.FEATURE_COPY_DF,
   Feature.FEATURE_COPY_ECN,
   Feature.FEATURE_COPY_DSCP,
+  Feature.FEATURE_TFC,
   Feature.FEATURE_LIFETIME_TIME,
   Feature.FEATURE_LIFETIME_BYTES,
   Feature.FEATURE_LIFETIME_PACKETS,

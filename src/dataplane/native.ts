@@ -49,9 +49,13 @@ export type NativeSa = {
   readonly softPackets: bigint;
   readonly hardBytes: bigint;
   readonly hardPackets: bigint;
+  /** Extended (64-bit) sequence numbers. */
+  readonly isEsn: boolean;
   readonly nextSequence: bigint;
+  /** Outbound: shorter inner packets are padded to this many bytes, or to the MTU. */
+  readonly tfcLength: number;
   readonly replayWindow: number;
-  readonly replayHighest: number;
+  readonly replayHighest: bigint;
   readonly replayBitmap: Uint8Array;
   /** As flattenSelectors() gives them. */
   readonly sourceSelectors: Uint32Array;
@@ -127,6 +131,13 @@ export type NativeEngine = {
   }): void;
   /** Wipes and removes everything; true if `closed` will be called. */
   close(): boolean;
+  /** Whether an SA may have these algorithms and key lengths (in bytes), and this OpenSSL has them; encryption 0 is AH. */
+  supports(
+    encryption: number,
+    encryptionKeyBytes: number,
+    integrity: number,
+    integrityKeyBytes: number,
+  ): boolean;
   /** Copies the keys. */
   addSa(sa: NativeSa): Handle;
   moveSa(sa: Handle, endpoints: NativeEndpoints): void;
@@ -144,7 +155,7 @@ export type NativeEngine = {
   /** Delivers what the raw sockets hold already, up to a bound; callbacks come from within. */
   receive(): void;
   statistics(): Record<string, bigint>;
-  /** One packet without any descriptor: the outer packet, or an EspResult. */
+  /** One packet without any descriptor, as if the MTU were 1400: the outer packet, or an EspResult. */
   encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;
   /** The inner packet of an outer IPv4 packet, or an EspResult. */
   decapsulate(outer: Uint8Array): Buffer | number;

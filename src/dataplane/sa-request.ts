@@ -13,7 +13,7 @@ import {
 } from '../proto/index.ts';
 import { Refusal } from '../server/index.ts';
 import { type Address, familyOf, parseAddress } from './address.ts';
-import { checkAlgorithms } from './algorithms.ts';
+import type { Algorithms } from './algorithms.ts';
 import { checkRequiredFeatures, refuseFeature, refuseOtherScopes } from './features.ts';
 import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
@@ -21,7 +21,6 @@ import { parseSelector, type Selector } from './selector.ts';
 export const MAX_REPLAY_WINDOW = 65536;
 export const MIN_SPI = 256;
 const MAX_SELECTORS = 256;
-const SEQUENCE_END = 2n ** 32n;
 
 /** An SA's identity, checked. */
 export type SaName = Pick<Scope, 'ifId' | 'mark'> & {
@@ -48,7 +47,7 @@ export type SaRequest = {
   readonly softLifetime: Lifetime;
   readonly hardLifetime: Lifetime;
   readonly nextSequence: bigint;
-  readonly replayHighest: number;
+  readonly replayHighest: bigint;
   readonly replayBitmap: Uint8Array;
   readonly copyDscpOut: boolean;
   readonly copyDscpIn: boolean;
@@ -128,10 +127,13 @@ export function parseUdp(
 }
 
 function refuseUnimplemented(sa: Sa): void {
-  refuseFeature(sa.esn, Feature.FEATURE_ESN, 'sequence numbers have 32 bits');
   refuseFeature(sa.ifIdOut !== 0, Feature.FEATURE_IF_ID, 'an SA has one, in its id');
   refuseOtherScopes(sa);
-  refuseFeature(sa.tfc !== 0, Feature.FEATURE_TFC, 'packets are not padded to hide their length');
+  refuseFeature(
+    sa.tfc !== 0 && sa.mode !== Mode.MODE_TUNNEL,
+    Feature.FEATURE_TFC,
+    'only in tunnel mode does the packet inside say how long it is (RFC 4303, 2.7)',
+  );
   refuseFeature(sa.cpu !== 0, Feature.FEATURE_CPU, 'there is one packet thread');
   refuseFeature(sa.ipcomp !== 0, Feature.FEATURE_IPCOMP, 'packets are not compressed');
   refuseFeature(sa.hwOffload, Feature.FEATURE_HW_OFFLOAD, 'this is software');
@@ -156,19 +158,25 @@ function parseSequence(
   const state = sa.replayState;
   if (isInbound && sa.initialSequence > 1n) throw invalid('initial_sequence belongs to outbound SAs');
   if (!isInbound && state !== undefined) throw invalid('replay_state belongs to inbound SAs');
-  if (sa.initialSequence >= SEQUENCE_END)
-    throw invalid(`initial_sequence ${sa.initialSequence} does not fit into 32 bits`);
+  const bits = sa.esn ? 64n : 32n;
+  if (sa.initialSequence >> bits !== 0n)
+    throw invalid(`initial_sequence ${sa.initialSequence} does not fit into ${bits} bits`);
   if (sa.replayWindow > MAX_REPLAY_WINDOW) {
     throw invalid(
       `replay_window: ${sa.replayWindow} packets are more than the ${MAX_REPLAY_WINDOW} supported`,
     );
   }
   const highest = state?.highestSequence ?? 0n;
-  if (highest >= SEQUENCE_END)
-    throw invalid(`replay_state: sequence number ${highest} does not fit into 32 bits`);
+  if (highest >> bits !== 0n)
+    throw invalid(`replay_state: sequence number ${highest} does not fit into ${bits} bits`);
+  if (isInbound && sa.esn && sa.replayWindow === 0) {
+    throw invalid(
+      'extended sequence numbers need a replay_window: incoming ones are completed from it (RFC 4303, 3.4.3)',
+    );
+  }
   return {
     nextSequence: sa.initialSequence > 0n ? sa.initialSequence : 1n,
-    replayHighest: Number(highest),
+    replayHighest: highest,
     replayBitmap: state?.bitmap ?? new Uint8Array(0),
   };
 }
@@ -220,6 +228,7 @@ const noLifetime: Lifetime = { seconds: 0n, bytes: 0n, packets: 0n };
 
 /** What of this dataplane decides what an SA may be. */
 export type SaContext = {
+  readonly algorithms: Algorithms;
   readonly scopes: Scopes;
   /** The mark of outer packets that no SA chooses one for. */
   readonly fwmark: number;
@@ -228,13 +237,22 @@ export type SaContext = {
 };
 
 /** @throws Refusal naming the first thing that cannot be done */
-export function parseSaRequest(sa: Sa | undefined, { scopes, fwmark, encapPort }: SaContext): SaRequest {
+export function parseSaRequest(
+  sa: Sa | undefined,
+  { algorithms, scopes, fwmark, encapPort }: SaContext,
+): SaRequest {
   if (sa === undefined) throw invalid('add_sa without an SA');
   const name = parseSaName(sa.id);
   checkMode(sa.mode);
   checkRequiredFeatures(sa.requiredFeatures);
   refuseUnimplemented(sa);
-  checkAlgorithms(sa.encryption, sa.encryptionKey.length, sa.integrity, sa.integrityKey.length);
+  algorithms.check({
+    protocol: Protocol.PROTOCOL_ESP,
+    encryption: sa.encryption,
+    encryptionKeyBytes: sa.encryptionKey.length,
+    integrity: sa.integrity,
+    integrityKeyBytes: sa.integrityKey.length,
+  });
   return {
     sa,
     name,

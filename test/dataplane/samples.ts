@@ -31,38 +31,59 @@ export const gcm128: Suite = {
   integrityKeyBytes: 0,
 };
 
-/** Every proposal the dataplane takes. */
+function aead(name: string, encryption: number, saltBytes: number, bits: number): Suite {
+  return { ...gcm128, name: `${name}-${bits}`, encryption, encryptionKeyBytes: bits / 8 + saltBytes };
+}
+
+function withIntegrity(
+  [name, encryption, encryptionKeyBytes]: readonly [string, number, number],
+  [integrityName, integrity, integrityKeyBytes]: readonly [string, number, number],
+): Suite {
+  return { name: `${name} ${integrityName}`, encryption, encryptionKeyBytes, integrity, integrityKeyBytes };
+}
+
+const sha256 = ['HMAC-SHA2-256-128', 12, 32] as const;
+const sha1 = ['HMAC-SHA1-96', 2, 20] as const;
+
+/** The proposals in use everywhere. */
 export const suites: readonly Suite[] = [
   gcm128,
-  { ...gcm128, name: 'AES-GCM-256', encryptionKeyBytes: 36 },
-  {
-    name: 'AES-CBC-128 HMAC-SHA2-256-128',
-    encryption: 12,
-    encryptionKeyBytes: 16,
-    integrity: 12,
-    integrityKeyBytes: 32,
-  },
-  {
-    name: 'AES-CBC-256 HMAC-SHA2-256-128',
-    encryption: 12,
-    encryptionKeyBytes: 32,
-    integrity: 12,
-    integrityKeyBytes: 32,
-  },
-  {
-    name: 'AES-CBC-128 HMAC-SHA1-96',
-    encryption: 12,
-    encryptionKeyBytes: 16,
-    integrity: 2,
-    integrityKeyBytes: 20,
-  },
-  {
-    name: 'AES-CBC-256 HMAC-SHA1-96',
-    encryption: 12,
-    encryptionKeyBytes: 32,
-    integrity: 2,
-    integrityKeyBytes: 20,
-  },
+  aead('AES-GCM', 20, 4, 256),
+  withIntegrity(['AES-CBC-128', 12, 16], sha256),
+  withIntegrity(['AES-CBC-256', 12, 32], sha256),
+  withIntegrity(['AES-CBC-128', 12, 16], sha1),
+  withIntegrity(['AES-CBC-256', 12, 32], sha1),
+];
+
+const keyBits = [128, 192, 256] as const;
+
+/** Every algorithm the dataplane has, in every key length. */
+export const everySuite: readonly Suite[] = [
+  gcm128,
+  ...keyBits.flatMap((bits) => [
+    ...(bits === 128 ? [] : [aead('AES-GCM', 20, 4, bits)]),
+    aead('AES-GCM-8', 18, 4, bits),
+    aead('AES-GCM-12', 19, 4, bits),
+    aead('AES-CCM-8', 14, 3, bits),
+    aead('AES-CCM-12', 15, 3, bits),
+    aead('AES-CCM-16', 16, 3, bits),
+    aead('NULL-AES-GMAC', 21, 4, bits),
+    withIntegrity([`AES-CBC-${bits}`, 12, bits / 8], sha256),
+    withIntegrity([`AES-CTR-${bits}`, 13, bits / 8 + 4], sha256),
+  ]),
+  aead('ChaCha20-Poly1305', 28, 4, 256),
+  ...[
+    sha1,
+    ['HMAC-SHA2-384-192', 13, 48] as const,
+    ['HMAC-SHA2-512-256', 14, 64] as const,
+    ['AES-XCBC-96', 5, 16] as const,
+    ['AES-CMAC-96', 8, 16] as const,
+  ].flatMap((integrity) => [
+    withIntegrity(['AES-CBC-128', 12, 16], integrity),
+    withIntegrity(['NULL', 11, 0], integrity),
+  ]),
+  withIntegrity(['NULL', 11, 0], sha256),
+  withIntegrity(['3DES-CBC', 3, 24], sha1),
 ];
 
 export function address(text: string): IpAddress {

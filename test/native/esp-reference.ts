@@ -1,5 +1,6 @@
-import { createCipheriv, createHmac } from 'node:crypto';
+import { type CipherCCM, type CipherChaCha20Poly1305, type CipherGCM, createCipheriv } from 'node:crypto';
 import { type Address, addressBytes } from '../../src/dataplane/address.ts';
+import { icvReference } from './mac-reference.ts';
 
 /** RFC 4303 ESP written a second time, over node:crypto: what the addon is compared with. */
 export type ReferenceSa = {
@@ -8,17 +9,63 @@ export type ReferenceSa = {
   readonly encryptionKey: Buffer;
   readonly integrity: number;
   readonly integrityKey: Buffer;
+  readonly isEsn?: boolean;
 };
 
 export type ReferencePacket = {
-  readonly sequence: number;
-  /** 8 bytes for GCM, 16 for CBC. */
+  /** The whole of it, with ESN. */
+  readonly sequence: number | bigint;
+  /** As long as ivBytesOf() says. */
   readonly iv: Buffer;
   /** What is encrypted, trailer included. */
   readonly text: Buffer;
 };
 
-const GCM = 20;
+type Cipher = {
+  readonly name: (keyBits: number) => string;
+  readonly saltBytes: number;
+  readonly ivBytes: number;
+  /** 0 for a cipher that needs an integrity algorithm. */
+  readonly icvBytes: number;
+  readonly align: number;
+};
+
+const counter = { ivBytes: 8, align: 4 } as const;
+const gcm = (icvBytes: number): Cipher => ({
+  ...counter,
+  name: (bits) => `aes-${bits}-gcm`,
+  saltBytes: 4,
+  icvBytes,
+});
+const ccm = (icvBytes: number): Cipher => ({
+  ...counter,
+  name: (bits) => `aes-${bits}-ccm`,
+  saltBytes: 3,
+  icvBytes,
+});
+const GMAC = 21;
+const CTR = 13;
+
+const ciphers: Readonly<Record<number, Cipher>> = {
+  3: { name: () => 'des-ede3-cbc', saltBytes: 0, ivBytes: 8, icvBytes: 0, align: 8 },
+  11: { name: () => '', saltBytes: 0, ivBytes: 0, icvBytes: 0, align: 4 },
+  12: { name: (bits) => `aes-${bits}-cbc`, saltBytes: 0, ivBytes: 16, icvBytes: 0, align: 16 },
+  [CTR]: { ...counter, name: (bits) => `aes-${bits}-ctr`, saltBytes: 4, icvBytes: 0 },
+  14: ccm(8),
+  15: ccm(12),
+  16: ccm(16),
+  18: gcm(8),
+  19: gcm(12),
+  20: gcm(16),
+  [GMAC]: gcm(16),
+  28: { ...counter, name: () => 'chacha20-poly1305', saltBytes: 4, icvBytes: 16 },
+};
+
+function cipherOf({ encryption }: Pick<ReferenceSa, 'encryption'>): Cipher {
+  const cipher = ciphers[encryption];
+  if (cipher === undefined) throw new Error(`no reference for encryption algorithm ${encryption}`);
+  return cipher;
+}
 
 /** The trailer of RFC 4303, 2.4 to 2.6, behind a payload: padding up to a multiple of `align`. */
 export function withTrailer(payload: Buffer, align: number, nextHeader = 4): Buffer {
@@ -30,36 +77,79 @@ export function withTrailer(payload: Buffer, align: number, nextHeader = 4): Buf
   ]);
 }
 
-export function alignmentOf(sa: ReferenceSa): number {
-  return sa.encryption === GCM ? 4 : 16;
+export function alignmentOf(sa: Pick<ReferenceSa, 'encryption'>): number {
+  return cipherOf(sa).align;
+}
+
+export function ivBytesOf(sa: Pick<ReferenceSa, 'encryption'>): number {
+  return cipherOf(sa).ivBytes;
+}
+
+/** Whether IVs are counters, made of sequence numbers. */
+export function hasCounterIv(sa: Pick<ReferenceSa, 'encryption'>): boolean {
+  return cipherOf(sa).ivBytes === 8 && cipherOf(sa).align === 4;
+}
+
+type AeadCipher = CipherGCM | CipherCCM | CipherChaCha20Poly1305;
+
+function aeadCipher(name: string, key: Buffer, nonce: Buffer, authTagLength: number): AeadCipher {
+  switch (name) {
+    case 'aes-128-gcm':
+    case 'aes-192-gcm':
+    case 'aes-256-gcm':
+      return createCipheriv(name, key, nonce, { authTagLength });
+    case 'aes-128-ccm':
+    case 'aes-192-ccm':
+    case 'aes-256-ccm':
+      return createCipheriv(name, key, nonce, { authTagLength });
+    case 'chacha20-poly1305':
+      return createCipheriv(name, key, nonce, { authTagLength });
+    default:
+      throw new Error(`${name} is no AEAD`);
+  }
+}
+
+function sealAead(sa: ReferenceSa, aad: Buffer, { iv, text }: ReferencePacket): Buffer {
+  const { name, saltBytes, icvBytes } = cipherOf(sa);
+  const key = sa.encryptionKey.subarray(0, -saltBytes);
+  const nonce = Buffer.concat([sa.encryptionKey.subarray(-saltBytes), iv]);
+  const isGmac = sa.encryption === GMAC;
+  const covered = isGmac ? Buffer.concat([aad, iv, text]) : aad;
+  const plaintext = isGmac ? Buffer.alloc(0) : text;
+  const cipher = aeadCipher(name(key.length * 8), key, nonce, icvBytes);
+  cipher.setAAD(covered, { plaintextLength: plaintext.length });
+  const encrypted = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return Buffer.concat([isGmac ? text : encrypted, cipher.getAuthTag()]);
+}
+
+function encrypt(sa: ReferenceSa, { iv, text }: ReferencePacket): Buffer {
+  const { name, saltBytes } = cipherOf(sa);
+  if (name(0) === '') return text;
+  const key = sa.encryptionKey.subarray(0, sa.encryptionKey.length - saltBytes);
+  const block =
+    sa.encryption === CTR
+      ? Buffer.concat([sa.encryptionKey.subarray(-saltBytes), iv, Buffer.of(0, 0, 0, 1)])
+      : iv;
+  const cipher = createCipheriv(name(key.length * 8), key, block);
+  cipher.setAutoPadding(false);
+  return Buffer.concat([cipher.update(text), cipher.final()]);
 }
 
 /** SPI to ICV. */
 export function sealReference(sa: ReferenceSa, packet: ReferencePacket): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt32BE(sa.spi, 0);
-  header.writeUInt32BE(packet.sequence, 4);
-  if (sa.encryption === GCM) {
-    const key = sa.encryptionKey.subarray(0, -4);
-    const nonce = Buffer.concat([sa.encryptionKey.subarray(-4), packet.iv]);
-    const cipher = createCipheriv(key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm', key, nonce);
-    cipher.setAAD(header);
-    const text = Buffer.concat([cipher.update(packet.text), cipher.final()]);
-    return Buffer.concat([header, packet.iv, text, cipher.getAuthTag()]);
+  const number = Buffer.alloc(8);
+  number.writeBigUInt64BE(BigInt(packet.sequence));
+  const [high, low] = [number.subarray(0, 4), number.subarray(4)];
+  const spi = Buffer.alloc(4);
+  spi.writeUInt32BE(sa.spi);
+  const header = Buffer.concat([spi, low]);
+  if (cipherOf(sa).icvBytes > 0) {
+    const aad = sa.isEsn === true ? Buffer.concat([spi, number]) : header;
+    return Buffer.concat([header, packet.iv, sealAead(sa, aad, packet)]);
   }
-  const cipher = createCipheriv(
-    sa.encryptionKey.length === 16 ? 'aes-128-cbc' : 'aes-256-cbc',
-    sa.encryptionKey,
-    packet.iv,
-  );
-  cipher.setAutoPadding(false);
-  const covered = Buffer.concat([header, packet.iv, cipher.update(packet.text), cipher.final()]);
-  const [digest, icvBytes] = sa.integrity === 2 ? ['sha1', 12] : ['sha256', 16];
-  const icv = createHmac(String(digest), sa.integrityKey)
-    .update(covered)
-    .digest()
-    .subarray(0, Number(icvBytes));
-  return Buffer.concat([covered, icv]);
+  const covered = Buffer.concat([header, packet.iv, encrypt(sa, packet)]);
+  const message = sa.isEsn === true ? Buffer.concat([covered, high]) : covered;
+  return Buffer.concat([covered, icvReference(sa.integrity, sa.integrityKey, message)]);
 }
 
 /** Ones' complement checksum of RFC 1071, one word at a time. */

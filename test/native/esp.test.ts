@@ -3,9 +3,19 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { addressBytes, mappedIpv4 } from '../../src/dataplane/address.ts';
 import { EspResult, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
-import { gcm128, type Suite, suites } from '../dataplane/samples.ts';
+import { everySuite, gcm128, type Suite } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
-import { alignmentOf, checksum, DF, ipv4, sealReference, udp, withTrailer } from './esp-reference.ts';
+import {
+  alignmentOf,
+  checksum,
+  DF,
+  hasCounterIv,
+  ipv4,
+  ivBytesOf,
+  sealReference,
+  udp,
+  withTrailer,
+} from './esp-reference.ts';
 
 const UDP = 17;
 const ESP = 50;
@@ -18,26 +28,21 @@ function innerPacket(payloadBytes: number, fields: { tos?: number; fragment?: nu
 /** What a peer with this SA would send. */
 function fromPeer(
   sa: NativeSa,
-  sequence: number,
+  sequence: number | bigint,
   payload: Buffer,
   options: { nextHeader?: number; tos?: number } = {},
 ): Buffer {
-  const reference = {
-    ...sa,
-    encryptionKey: Buffer.from(sa.encryptionKey),
-    integrityKey: Buffer.from(sa.integrityKey),
-  };
-  const text = withTrailer(payload, alignmentOf(reference), options.nextHeader);
+  const text = withTrailer(payload, alignmentOf(sa), options.nextHeader);
   return sealed(sa, sequence, text, options.tos);
 }
 
-function sealed(sa: NativeSa, sequence: number, text: Buffer, tos = 0): Buffer {
+function sealed(sa: NativeSa, sequence: number | bigint, text: Buffer, tos = 0): Buffer {
   const reference = {
     ...sa,
     encryptionKey: Buffer.from(sa.encryptionKey),
     integrityKey: Buffer.from(sa.integrityKey),
   };
-  const iv = randomBytes(sa.encryption === 20 ? 8 : 16);
+  const iv = randomBytes(ivBytesOf(sa));
   const esp = sealReference(reference, { sequence, iv, text });
   return ipv4({ source: sa.source, destination: sa.destination, protocol: ESP, payload: esp, tos });
 }
@@ -55,7 +60,7 @@ function inboundLab(suite: Suite, overrides: Partial<NativeSa> = {}) {
 }
 
 describe('encapsulation', () => {
-  for (const suite of suites) {
+  for (const suite of everySuite) {
     it(`gives what node:crypto gives: ${suite.name}`, () => {
       const { engine } = engineLab();
       const sa = nativeSa(suite, { nextSequence: 41n });
@@ -70,8 +75,8 @@ describe('encapsulation', () => {
         const outer = engine.encapsulate(handle, inner);
         assert.ok(Buffer.isBuffer(outer));
         const sequence = 41 + bytes;
-        const iv = outer.subarray(28, 28 + (sa.encryption === 20 ? 8 : 16));
-        if (sa.encryption === 20) assert.equal(iv.readBigUInt64BE(), BigInt(sequence));
+        const iv = outer.subarray(28, 28 + ivBytesOf(sa));
+        if (hasCounterIv(sa)) assert.equal(iv.readBigUInt64BE(), BigInt(sequence));
         const text = withTrailer(inner, alignmentOf(reference));
         assert.deepEqual(outer.subarray(20), sealReference(reference, { sequence, iv, text }));
         assert.equal(outer.readUInt16BE(2), outer.length);
@@ -97,7 +102,7 @@ describe('encapsulation', () => {
 
   it('never gives a CBC packet the IV of another', () => {
     const { engine } = engineLab();
-    const cbc = suites.find((suite) => suite.encryption === 12) ?? gcm128;
+    const cbc = everySuite.find((suite) => suite.encryption === 12) ?? gcm128;
     const handle = engine.addSa(nativeSa(cbc));
     const ivs = new Set<string>();
     for (let i = 0; i < 100; i += 1) {
@@ -179,7 +184,7 @@ describe('decapsulation', () => {
     }
   });
 
-  for (const suite of suites) {
+  for (const suite of everySuite) {
     it(`takes what node:crypto made: ${suite.name}`, () => {
       const { engine, sa, words } = inboundLab(suite);
       for (let bytes = 0; bytes < 40; bytes += 1) {
@@ -211,7 +216,7 @@ describe('decapsulation', () => {
   }
 
   it('drops bad padding, other next headers and broken inner packets, though their ICV is right', () => {
-    for (const suite of suites) {
+    for (const suite of everySuite) {
       const { engine, sa, words } = inboundLab(suite);
       const inner = innerPacket(30);
       const reference = { ...sa, encryptionKey: Buffer.alloc(0), integrityKey: Buffer.alloc(0) };
@@ -354,6 +359,101 @@ describe('decapsulation', () => {
     assert.equal(typeof engine.decapsulate(fromPeer(sa, 2, innerPacket(10))), 'number');
     assert.ok(Buffer.isBuffer(engine.decapsulate(fromPeer({ ...sa, ...moved }, 3, innerPacket(10)))));
     assert.equal(engine.decapsulate(fromPeer({ ...sa, ...moved }, 3, innerPacket(10))), EspResult.replayed);
+  });
+});
+
+describe('extended sequence numbers', () => {
+  for (const suite of everySuite) {
+    it(`are authenticated whole, both ways: ${suite.name}`, () => {
+      const first = 2n ** 32n - 2n;
+      const { engine, sa } = inboundLab(suite, { isEsn: true, replayHighest: first - 1n });
+      const sender = engine.addSa({ ...sa, isInbound: false, nextSequence: first });
+      for (let sequence = first; sequence < first + 4n; sequence += 1n) {
+        const inner = innerPacket(Number(sequence - first));
+        const outer = engine.encapsulate(sender, inner);
+        assert.ok(Buffer.isBuffer(outer));
+        assert.equal(outer.readUInt32BE(24), Number(sequence & 0xffffffffn));
+        const iv = outer.subarray(28, 28 + ivBytesOf(sa));
+        if (hasCounterIv(sa)) assert.equal(iv.readBigUInt64BE(), sequence);
+        const text = withTrailer(inner, alignmentOf(sa));
+        const reference = {
+          ...sa,
+          encryptionKey: Buffer.from(sa.encryptionKey),
+          integrityKey: Buffer.from(sa.integrityKey),
+        };
+        assert.deepEqual(outer.subarray(20), sealReference(reference, { sequence, iv, text }));
+        assert.deepEqual(engine.decapsulate(outer), inner);
+        assert.equal(engine.decapsulate(outer), EspResult.replayed);
+      }
+      // The same lower half with another upper one.
+      assert.equal(engine.decapsulate(fromPeer(sa, 2n ** 33n + 5n, innerPacket(8))), EspResult.integrity);
+    });
+  }
+
+  it('end with 2^64-1, which is said once', () => {
+    const { engine, events } = engineLab();
+    const handle = engine.addSa(nativeSa(gcm128, { isEsn: true, nextSequence: 2n ** 64n - 2n }));
+    const words = new BigUint64Array(SaWord.count);
+    for (const low of [0xfffffffe, 0xffffffff]) {
+      const outer = engine.encapsulate(handle, innerPacket(10));
+      assert.ok(Buffer.isBuffer(outer));
+      assert.equal(outer.readUInt32BE(24), low);
+      engine.readSa(handle, words);
+      assert.equal(words[SaWord.nextSequence], 2n ** 64n - 1n);
+    }
+    assert.equal(engine.encapsulate(handle, innerPacket(10)), EspResult.exhausted);
+    assert.equal(engine.encapsulate(handle, innerPacket(10)), EspResult.exhausted);
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      [SaEvent.sequenceOverflow],
+    );
+  });
+
+  it('are refused where they cannot be completed, and numbers that are none', () => {
+    const { engine } = engineLab();
+    const inbound = { isInbound: true, isEsn: true };
+    assert.throws(() => engine.addSa(nativeSa(gcm128, { ...inbound, replayWindow: 0 })), /replayWindow/);
+    assert.ok(engine.addSa(nativeSa(gcm128, { isEsn: true, replayWindow: 0 })), 'outbound');
+    assert.throws(() => engine.addSa(nativeSa(gcm128, { nextSequence: 0n })), /nextSequence/);
+    assert.throws(() => engine.addSa(nativeSa(gcm128, { nextSequence: 2n ** 32n })), /nextSequence/);
+  });
+});
+
+describe('TFC padding', () => {
+  const unpadded = (bytes: number): Buffer => innerPacket(bytes - 28);
+
+  it('makes shorter packets as long as the SA says, and the peer takes it off', () => {
+    for (const suite of everySuite) {
+      const { engine, sa } = inboundLab(suite);
+      const sender = engine.addSa({ ...sa, isInbound: false, tfcLength: 500 });
+      const lengths = new Set<number>();
+      for (const bytes of [28, 100, 499, 500]) {
+        const inner = unpadded(bytes);
+        const outer = engine.encapsulate(sender, inner);
+        assert.ok(Buffer.isBuffer(outer));
+        lengths.add(outer.length);
+        assert.deepEqual(engine.decapsulate(outer), inner);
+      }
+      assert.equal(lengths.size, 1, suite.name);
+      const longer = engine.encapsulate(sender, unpadded(600));
+      assert.ok(Buffer.isBuffer(longer));
+      assert.ok(!lengths.has(longer.length));
+    }
+  });
+
+  it('of 2^32-1 goes to the MTU and not beyond', () => {
+    const { engine, sa } = inboundLab(gcm128);
+    const sender = engine.addSa({ ...sa, isInbound: false, tfcLength: 0xffffffff });
+    const lengths = [28, 1000, 1400].map((bytes) => {
+      const outer = engine.encapsulate(sender, unpadded(bytes));
+      assert.ok(Buffer.isBuffer(outer));
+      return outer.length;
+    });
+    // Outer header, SPI and sequence number, IV, MTU, trailer, ICV.
+    assert.deepEqual(new Set(lengths), new Set([20 + 8 + 8 + 1400 + 4 + 16]));
+    const counted = new BigUint64Array(SaWord.count);
+    engine.readSa(sender, counted);
+    assert.equal(counted[SaWord.bytes], 2428n, 'padding is not counted');
   });
 });
 

@@ -101,7 +101,7 @@ static struct sa *make_sa(const char *encryption)
 	bool gcm = atoi(encryption) == ENCR_AES_GCM_16;
 
 	sa->inbound = true;
-	if (!replay_init(&sa->replay, 64) ||
+	if (!replay_init(&sa->replay, 64, false) ||
 	    !transform_init(&sa->transform, true, gcm ? ENCR_AES_GCM_16 : ENCR_AES_CBC, key, gcm ? 20 : 16,
 		    gcm ? 0 : AUTH_HMAC_SHA2_256_128, integrity_key, gcm ? 0 : 32)) {
 		abort();

@@ -3,7 +3,16 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { inRepository } from '../support/index.ts';
 
-const SOURCES = ['esp.c', 'ipv4.c', 'replay.c', 'transform.c', 'split.c', 'coalesce.c'];
+const SOURCES = [
+  'esp.c',
+  'ipv4.c',
+  'replay.c',
+  'transform.c',
+  'transform-aead.c',
+  'transform-mac.c',
+  'split.c',
+  'coalesce.c',
+];
 const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 
 /** The addon's pure parts as a process of their own, under the address and undefined-behaviour sanitizers. */

@@ -17,6 +17,7 @@ import {
   ResultCode,
   type Sa,
 } from '../../../src/proto/index.ts';
+import { allAlgorithms } from '../../../src/sad/index.ts';
 import { ContractClient } from '../../dataplane/contract-client.ts';
 import { EventWatcher } from '../../dataplane/event-watcher.ts';
 import { connectTo, RawGrpc } from '../../dataplane/raw-grpc.ts';
@@ -109,15 +110,21 @@ describe('the contract over a unix socket', () => {
     const capabilities = await client.capabilities();
     assert.equal(capabilities.bootId.length, 16);
     assert.equal(capabilities.routeInterface, 'ipsec0');
-    assert.deepEqual(
-      capabilities.encryption.map(({ id, keyBits }) => [id, keyBits]),
-      [
-        [12, [128, 256]],
-        [20, [128, 256]],
-      ],
-    );
+    const { encryption, integrity } = allAlgorithms();
+    // Not Camellia, not MD5, and not SHA-1 in full length.
+    const ours = [
+      encryption.filter(({ id }) => id < 23 || id > 27),
+      integrity.filter(({ id }) => ![1, 6, 7].includes(id)),
+    ];
+    for (const [index, offered] of [capabilities.encryption, capabilities.integrity].entries()) {
+      assert.deepEqual(
+        offered.map(({ id, keyBits }) => [id, keyBits]),
+        ours[index]?.map(({ id, keyBits }) => [id, keyBits]),
+      );
+    }
     assert.ok(capabilities.maxReplayWindow >= 4096);
-    assert.ok(!capabilities.features.includes(Feature.FEATURE_ESN));
+    for (const feature of [Feature.FEATURE_ESN, Feature.FEATURE_TFC])
+      assert.ok(capabilities.features.includes(feature));
   });
 
   it('has a socket that is the owner’s alone', () => {
@@ -207,7 +214,7 @@ describe('the contract over a unix socket', () => {
     const { results, revision } = await client.apply(
       deleteSa(sa.id),
       addSa(copyOf(sa)),
-      addSa(copyOf(sa, { esn: true })),
+      addSa(copyOf(sa, { cpu: 1 })),
       deleteSa(sa.id),
     );
     assert.deepEqual(
@@ -227,8 +234,6 @@ describe('the contract over a unix socket', () => {
     const id = outbound().id;
     assert.ok(id);
     const cases: readonly (readonly [Partial<Sa>, ResultCode, RegExp])[] = [
-      [{ esn: true }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /ESN/],
-      [{ tfc: 1400 }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /TFC/],
       [{ cpu: 1 }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /CPU/],
       [{ ipcomp: 1 }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IPCOMP/],
       [{ hwOffload: true }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /HW_OFFLOAD/],
@@ -239,15 +244,26 @@ describe('the contract over a unix socket', () => {
       [{ id: { ...id, mark: any } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /MARK.*value: 0x1,/],
       [{ id: { ...id, ifId: 1 } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IF_ID.*ifId: 1/],
       [{ id: { ...id, outerVrf: 'x' } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /VRF/],
-      [{ requiredFeatures: [Feature.FEATURE_ESN] }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /ESN/],
+      [{ requiredFeatures: [Feature.FEATURE_CPU] }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /CPU/],
       [{ id: { ...id, protocol: Protocol.PROTOCOL_AH } }, ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL, /AH/],
       [{ mode: Mode.MODE_TRANSPORT }, ResultCode.RESULT_CODE_UNSUPPORTED_MODE, /tunnel/],
-      [{ encryption: 28 }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /28/],
-      [{ encryptionKey: randomBytes(28) }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /128 or 256/],
+      [{ encryption: 23 }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /23/],
+      [{ encryption: 0 }, ResultCode.RESULT_CODE_INVALID, /NULL/],
+      [{ encryptionKey: randomBytes(29) }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /128 or 192 or 256/],
       [
         { encryption: 12, encryptionKey: randomBytes(16) },
         ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM,
         /without integrity/,
+      ],
+      [
+        { encryption: 11, encryptionKey: Buffer.alloc(0) },
+        ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM,
+        /ENCR_NULL without integrity/,
+      ],
+      [
+        { encryption: 11, encryptionKey: Buffer.alloc(0), integrity: 9, integrityKey: randomBytes(20) },
+        ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM,
+        /AUTH_AES_128_GMAC is for AH/,
       ],
       [{ integrity: 12, integrityKey: randomBytes(32) }, ResultCode.RESULT_CODE_INVALID, /AEAD/],
       [{ source: { value: randomBytes(16) } }, ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY, /IPv6/],
@@ -272,6 +288,13 @@ describe('the contract over a unix socket', () => {
       const answer = await refusal(outbound(overrides));
       assert.equal(answer.code, code, `${JSON.stringify(Object.keys(overrides))}: ${answer.message}`);
       assert.match(answer.message, reason);
+    }
+    for (const overrides of [
+      { esn: true, replayWindow: 0 },
+      { esn: true, initialSequence: 2n },
+    ]) {
+      const answer = await refusal(inbound(overrides));
+      assert.equal(answer.code, ResultCode.RESULT_CODE_INVALID);
     }
     const markIn = await refusal(inbound({ setMark: any }));
     assert.equal(markIn.code, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE);
