@@ -129,15 +129,19 @@ export class OpenconfigdUpstream implements Upstream {
 
   #commit(stream: Stream, changes: Parameters<UpstreamEvents['onChanges']>[0]): void {
     const { events } = this.#options;
-    const first = changes[0]?.path ?? [];
-    const subscription = this.#subscriptions.find(
-      ({ path, isListed }) => !isListed && startsWith(first, path),
-    );
-    if (subscription === undefined) events.onChanges(changes);
-    else {
+    // The first COMMIT that touches a path since it was subscribed is everything below it: openconfigd lists
+    // what it has, and says nothing while it has nothing. It may touch the other path for the first time too.
+    const isBelow = (path: Path) => (change: (typeof changes)[number]) => startsWith(change.path, path);
+    let rest = changes;
+    for (const subscription of this.#subscriptions) {
+      const { path, isListed } = subscription;
+      const listing = rest.filter(isBelow(path));
+      if (isListed || listing.length === 0) continue;
       subscription.isListed = true;
-      events.onListing(subscription.path, changes);
+      rest = rest.filter((change) => !isBelow(path)(change));
+      events.onListing(path, listing);
     }
+    if (rest.length > 0) events.onChanges(rest);
     // vsw never says so, and openconfigd 0.8.2 and later wait 20 s for it; once a COMMIT, a second one kills it.
     const module = this.#subscriptions[0]?.module ?? '';
     stream.write({ type: ConfigType.API_CALL_FINISHED, module, path: [] });

@@ -100,6 +100,10 @@ export class FakeVsw implements AsyncDisposable {
     return this.#commitCount;
   }
 
+  hasVrf(name: string): boolean {
+    return this.#vrfs.has(name);
+  }
+
   vrf(name: string): Vrf {
     const vrf = this.#vrfs.get(name);
     if (vrf === undefined) throw new Error(`vsw has no VRF ${name}`);

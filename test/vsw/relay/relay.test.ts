@@ -77,6 +77,21 @@ const isReady = ({ relay, vsw }: Rig) =>
   eventually('vsw has its network instances', () => relay.isReady && vsw.commitCount >= 2);
 
 describe('the relay', () => {
+  it('passes on what changed when openconfigd was empty at first and both paths came in one commit', async () => {
+    await using rig = await startRig({ openconfigd: { config: [] } });
+    const { openconfigd, vsw, relay } = rig;
+    await eventually('vsw is subscribed upstream', () => openconfigd.subscriberCount === 1);
+    await eventually('and registered', () => openconfigd.registered.length > 30);
+    await openconfigd.operate(routerConfig('vrf1'));
+    await eventually('vsw has its network instances', () => relay.isReady);
+    relay.inject(sa(5));
+    await eventually('the SA', () => vsw.sas().length === 1);
+    await openconfigd.operate(['set network-instances network-instance vrf2 config type L3VRF']);
+    await eventually('the second VRF', () => vsw.crash !== undefined || vsw.hasVrf('vrf2'));
+    assert.equal(vsw.crash, undefined);
+    assert.equal(vsw.sas().length, 1);
+  });
+
   for (const release of ['0.8.0', '0.8.1', '0.8.2', '0.8.3'] as const) {
     it(`gives vsw what openconfigd ${release} has, and its commits without waiting 20 s`, async () => {
       await using rig = await startRig({
