@@ -25,12 +25,12 @@ export async function startPair(
   return { left, right };
 }
 
-/** Brings one tunnel up between them: AES-GCM-128, in UDP because kernel-libipsec does no other. */
-export async function connect({ left, right }: Pair): Promise<void> {
+/** Brings one tunnel up between them, in UDP because kernel-libipsec does no other. */
+export async function connect({ left, right }: Pair, esp = 'aes128gcm16'): Promise<void> {
   const tunnel: Tunnel = {
     left: tunnelEnd(left.site),
     right: tunnelEnd(right.site),
-    esp: 'aes128gcm16',
+    esp,
     isEncapsulated: true,
   };
   await loadTunnel(tunnel, left.charon.swanctl, right.charon.swanctl);

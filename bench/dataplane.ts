@@ -1,0 +1,8 @@
+/**
+ * The packets' side alone: what one tunnel carries, what a packet costs, how long it takes; against
+ * kernel-libipsec and against nothing at all. What exactly is measured: docs/bench.md.
+ */
+import { tunnelRows } from './dataplane/tunnel-rows.ts';
+import type { Benchmark } from './support/benchmark.ts';
+
+export const benchmark: Benchmark = async (context) => [...(await tunnelRows(context))];
