@@ -151,3 +151,17 @@ test('an SP of the same name overwrites, and a delete of `security` removes ever
   vsw.tick();
   assert.deepEqual([vsw.sas(), vsw.policies('vrf1')], [[], []]);
 });
+
+test('a stopped vsw that resumes does what came meanwhile, in its order', async () => {
+  await using injector = await Injector.start();
+  const { vsw } = injector;
+  vsw.pause();
+  const committed = injector.commit([...sampleSa({ spi: 5 }), ...sampleSp({ name: 'out', spi: 5 })]);
+  vsw.tick();
+  assert.deepEqual(vsw.sas(), []);
+  vsw.resume();
+  await committed;
+  vsw.tick();
+  assert.deepEqual(vsw.matureSpis('vrf1'), [5]);
+  assert.equal(vsw.isSubscribed, true);
+});

@@ -58,6 +58,8 @@ export class PfkeyServer implements Disposable {
   readonly #ports: PfkeyPorts;
   readonly #connections = new Set<number>();
   #socket: Seqpacket | undefined;
+  /** What comes while vsw is stopped. */
+  #held: SeqpacketEvent[] | undefined;
 
   private constructor(vrf: Vrf, ports: PfkeyPorts) {
     this.#vrf = vrf;
@@ -86,8 +88,19 @@ export class PfkeyServer implements Disposable {
     this.#connections.clear();
   }
 
+  pause(): void {
+    this.#held ??= [];
+  }
+
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const event of held) this.#onEvent(event);
+  }
+
   #onEvent(event: SeqpacketEvent): void {
-    if (event.kind === 'open') this.#connections.add(event.connection);
+    if (this.#held !== undefined) this.#held.push(event);
+    else if (event.kind === 'open') this.#connections.add(event.connection);
     else if (event.kind === 'end') this.#connections.delete(event.connection);
     else this.#handle(event.connection, event.bytes);
   }

@@ -25,6 +25,8 @@ export type VswOptions = {
   readonly numbering?: Numbering;
   /** Between COMMIT_END and the SAD; PF_KEY showed 2.5 to 31 ms. */
   readonly applyDelayMs?: number;
+  /** On top of it, for each line of the commit: 100 SAs and 100 SPs took 200 ms. */
+  readonly applyMsPerLine?: number;
   /** 0: only when a test calls `tick`. */
   readonly tickMs?: number;
   /** Where each VRF's PF_KEY socket goes; without it there is none. */
@@ -62,6 +64,9 @@ export class FakeVsw implements AsyncDisposable {
   #client: Client | undefined;
   #stream: ClientDuplexStream<ConfigRequest, ConfigReply> | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  /** Pending while paused. */
+  #running: Promise<void> = Promise.resolve();
+  #resume: (() => void) | undefined;
   #commits: Promise<void> = Promise.resolve();
   #sockets: Promise<void> = Promise.resolve();
   #life = new AbortController();
@@ -142,6 +147,7 @@ export class FakeVsw implements AsyncDisposable {
 
   stop(): void {
     this.#life.abort();
+    this.resume();
     clearInterval(this.#ticker);
     this.#stream?.cancel();
     this.#stream = undefined;
@@ -184,8 +190,25 @@ export class FakeVsw implements AsyncDisposable {
     }
   }
 
+  /** SIGSTOP: connections stay, nothing is answered, applied or pushed until `resume`. */
+  pause(): void {
+    if (this.#resume !== undefined) return;
+    this.#running = new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+    for (const server of this.#pfkey.values()) server.pause();
+  }
+
+  /** What came meanwhile is done now, in its order. */
+  resume(): void {
+    this.#resume?.();
+    this.#resume = undefined;
+    for (const server of this.#pfkey.values()) server.resume();
+  }
+
   /** The one-second tick: lifetimes, upcalls, and changed databases to the forwarding cores. */
   tick(): void {
+    if (this.#resume !== undefined) return;
     const shuffle = <T>(all: readonly T[]): readonly T[] =>
       all
         .map((item) => ({ item, at: this.#random() }))
@@ -286,8 +309,10 @@ export class FakeVsw implements AsyncDisposable {
   }
 
   async #apply(changes: readonly ConfigChange[], life: AbortSignal): Promise<void> {
-    const delayMs = this.#options.applyDelayMs ?? 0;
+    const { applyDelayMs = 0, applyMsPerLine = 0 } = this.#options;
+    const delayMs = applyDelayMs + applyMsPerLine * changes.length;
     if (delayMs > 0) await this.#clock.sleep(delayMs);
+    await this.#running;
     if (life.aborted) return;
     this.#commitCount++;
     this.#config.commit(changes);
