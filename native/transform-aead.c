@@ -32,13 +32,16 @@ static bool set_nonce(struct transform *t, const uint8_t *iv)
 	return EVP_CipherInit_ex2(t->cipher, NULL, NULL, nonce, -1, NULL) == 1;
 }
 
-/* What comes before the text; CCM wants to know the text's length first. */
+/*
+ * What comes before the text; CCM wants to know the text's length first. It verifies with the text, so that
+ * without any nothing would be verified: ESP always has some.
+ */
 static bool begin(struct transform *t, const struct chunk *aad, size_t count, size_t length)
 {
 	size_t i;
 	int n;
 
-	if (is_ccm(t) && EVP_CipherUpdate(t->cipher, NULL, &n, NULL, (int)length) != 1) {
+	if (is_ccm(t) && (length == 0 || EVP_CipherUpdate(t->cipher, NULL, &n, NULL, (int)length) != 1)) {
 		return false;
 	}
 	for (i = 0; i < count; i++) {
@@ -60,7 +63,6 @@ bool aead_encrypt(struct transform *t, const uint8_t *iv, const struct chunk *aa
 	       EVP_CIPHER_CTX_ctrl(t->cipher, EVP_CTRL_AEAD_GET_TAG, t->icv_length, icv) == 1;
 }
 
-/* CCM verifies with the text, the others at the end. */
 bool aead_decrypt(struct transform *t, const uint8_t *iv, const struct chunk *aad, size_t count, uint8_t *text,
 	size_t length, const uint8_t *icv)
 {
