@@ -7,10 +7,17 @@ import {
   ResultCode,
   type SaCounters,
 } from '../proto/index.ts';
-import { type Author, Refusal, RequestError, type Revisions, type Writers } from '../server/index.ts';
+import {
+  type Author,
+  type Lifetimes,
+  Refusal,
+  RequestError,
+  type Revisions,
+  type Writers,
+} from '../server/index.ts';
 import { errorMessage, type Logger } from '../util/index.ts';
 import type { Drills } from './drills.ts';
-import type { Lifetimes } from './lifetimes.ts';
+import type { Handle } from './native.ts';
 import { describeSa } from './sa-record.ts';
 import { checkProtocol } from './sa-request.ts';
 import type { Sad } from './sad.ts';
@@ -23,7 +30,7 @@ export type ApplierOptions = {
   readonly sad: Sad;
   readonly spd: Spd;
   readonly reservations: SpiReservations;
-  readonly lifetimes: Lifetimes;
+  readonly lifetimes: Lifetimes<Handle>;
   readonly writers: Writers;
   readonly revisions: Revisions;
   readonly drills: Drills | undefined;

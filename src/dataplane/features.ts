@@ -1,5 +1,5 @@
-import { Feature, ResultCode } from '../proto/index.ts';
-import { Refusal } from '../server/index.ts';
+import { Feature } from '../proto/index.ts';
+import { refuseFeature } from '../server/index.ts';
 
 /** What this dataplane implements of the contract's optional parts. */
 export const supportedFeatures: readonly Feature[] = [
@@ -22,20 +22,6 @@ export const supportedFeatures: readonly Feature[] = [
   Feature.FEATURE_BYPASS,
   Feature.FEATURE_ACQUIRE,
 ];
-
-/** As the contract calls it. */
-export function featureName(feature: number): string {
-  return Object.entries(Feature).find(([, value]) => value === feature)?.[0] ?? `feature ${feature}`;
-}
-
-/** A field that is set and that nothing here acts on. */
-export function refuseFeature(isSet: boolean, feature: Feature, why: string): void {
-  if (isSet)
-    throw new Refusal(
-      ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE,
-      `${featureName(feature)} is not supported: ${why}`,
-    );
-}
 
 /** @throws Refusal when one is not implemented, unknown ones included. */
 export function checkRequiredFeatures(required: readonly Feature[]): void {

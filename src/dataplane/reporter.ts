@@ -1,8 +1,7 @@
 import { ExpiryReason } from '../proto/index.ts';
-import type { EventLog, Revisions } from '../server/index.ts';
+import { type EventLog, type LifetimeEnd, Lifetimes, type Revisions } from '../server/index.ts';
 import type { Logger } from '../util/index.ts';
 import { type Address, encodeAddress, formatAddress } from './address.ts';
-import { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 import { type Handle, type NativeCallbacks, SaEvent } from './native.ts';
 import { describeSa, type SaRecord, saIdOf } from './sa-record.ts';
 import type { Sad } from './sad.ts';
@@ -27,7 +26,7 @@ const expiries = new Map<number, Expiry>([
 
 /** Turns what timers and the engine report into events of the contract, and ends SAs whose time is over. */
 export class Reporter {
-  readonly lifetimes = new Lifetimes((sa, end) => this.#onTime(sa, end));
+  readonly lifetimes = new Lifetimes<Handle>((sa, end) => this.#onTime(sa, end));
   readonly #options: ReporterOptions;
 
   constructor(options: ReporterOptions) {

@@ -11,10 +11,10 @@ import {
   type SaId,
   type UdpEncapsulation,
 } from '../proto/index.ts';
-import { Refusal } from '../server/index.ts';
+import { Refusal, refuseFeature } from '../server/index.ts';
 import { type Address, familyOf, parseAddress } from './address.ts';
 import type { Algorithms } from './algorithms.ts';
-import { checkRequiredFeatures, refuseFeature, refuseOtherScopes } from './features.ts';
+import { checkRequiredFeatures, refuseOtherScopes } from './features.ts';
 import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 

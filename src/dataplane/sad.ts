@@ -6,7 +6,7 @@ import {
   type SaState,
   type UpdateSa,
 } from '../proto/index.ts';
-import { type Author, Refusal } from '../server/index.ts';
+import { type Author, differingFields, Refusal } from '../server/index.ts';
 import type { Address } from './address.ts';
 import type { Handle, NativeEngine } from './native.ts';
 import {
@@ -38,24 +38,6 @@ export type SadOptions = SaContext & {
 
 function notOurs(name: SaName): Refusal {
   return new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(name)} belongs to another owner`);
-}
-
-/** What of an SA must be the same for a second add to be a repetition: not its state, and not times. */
-function parameters(sa: Sa): Sa {
-  return {
-    ...sa,
-    softLifetime: undefined,
-    hardLifetime: undefined,
-    initialSequence: 0n,
-    replayState: undefined,
-    requiredFeatures: [],
-  };
-}
-
-function differingFields(a: Sa, b: Sa): readonly string[] {
-  const [x, y] = [a, b].map((sa) => new Map(Object.entries(Object(Sa.toJSON(parameters(sa))))));
-  const names = new Set([...(x?.keys() ?? []), ...(y?.keys() ?? [])]);
-  return [...names].filter((name) => JSON.stringify(x?.get(name)) !== JSON.stringify(y?.get(name)));
 }
 
 /** The Security Association Database: what is installed in the engine, and for whom. */

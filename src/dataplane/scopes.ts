@@ -1,6 +1,5 @@
 import { Feature, type Mark, ResultCode } from '../proto/index.ts';
-import { Refusal } from '../server/index.ts';
-import { featureName } from './features.ts';
+import { featureName, Refusal } from '../server/index.ts';
 
 /** The part of the traffic an SA or policy is for; packets are in it by their TUN device. */
 export type Scope = {

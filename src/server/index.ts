@@ -10,10 +10,13 @@
 export { ContractServer } from './contract-server.ts';
 export { type ContractBackend, createService } from './contract-service.ts';
 export { type DataplaneEvent, EventLog } from './event-log.ts';
+export { featureName, refuseFeature } from './feature-refusal.ts';
+export { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 export { listen } from './listen.ts';
 export { absolutePath, type ListenConfig, listenFields, listenProblemOf } from './listen-config.ts';
 export type { Reading } from './listing.ts';
 export { Refusal } from './refusal.ts';
 export { RequestError } from './request-error.ts';
 export { Revisions } from './revision.ts';
+export { differingFields } from './sa-parameters.ts';
 export { type Author, Writers } from './writers.ts';

@@ -34,6 +34,12 @@ export class SlotTable {
     return entry === undefined || (entry.kind === 'reserved' && entry.spi === spi) ? undefined : entry;
   }
 
+  /** Who has this SPI. */
+  holder(direction: Direction, spi: number): SlotHolder | undefined {
+    const entry = this.#entry(direction, slotOf(spi));
+    return entry?.spi === spi ? entry : undefined;
+  }
+
   /** For an SA; the slot has to be free. */
   take(direction: Direction, spi: number): void {
     this.#put(direction, { spi, kind: 'sa', untilMs: Number.POSITIVE_INFINITY });

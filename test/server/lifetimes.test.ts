@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
-import { Lifetimes } from '../../src/dataplane/lifetimes.ts';
+import { Lifetimes } from '../../src/server/lifetimes.ts';
 
 describe('time lifetimes', () => {
   let ended: string[];
-  let lifetimes: Lifetimes;
+  let lifetimes: Lifetimes<number>;
 
   beforeEach(() => {
     ended = [];
-    lifetimes = new Lifetimes((sa, end) => ended.push(`${sa} ${end}`));
+    lifetimes = new Lifetimes<number>((sa, end) => ended.push(`${sa} ${end}`));
   });
 
   function withTimers(test: (tick: (seconds: number) => void) => void): (t: TestContext) => void {

@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { ContractServer, createService, listen, RequestError } from '../../server/index.ts';
+import { type Clock, errorMessage, type Logger, systemClock } from '../../util/index.ts';
+import { defaultRelay, type VswConfig } from '../config.ts';
+import { MessageType, type PfkeyMessage } from '../pfkey/index.ts';
+import { deafAdvice, Relay, type RelayOptions, type RelayStatus } from '../relay/index.ts';
+import { Boot, type SlotUse } from './boot.ts';
+import { Journal, type JournalEntries } from './journal.ts';
+import { PfkeyLink } from './pfkey-link.ts';
+import { PfkeyPolicies } from './pfkey-policies.ts';
+import { PfkeySurface } from './pfkey-surface.ts';
+import { RelaySurface } from './relay-surface.ts';
+import { StatusServer } from './status-server.ts';
+import type { Surface } from './surface.ts';
+
+const BOOT_ID_BYTES = 16;
+
+export type VswStatus = {
+  readonly via: VswConfig['via'];
+  /** What vsw needs before anything can be installed; undefined when nothing. */
+  readonly problem: string | undefined;
+  readonly relay: RelayStatus | undefined;
+  readonly pfkey: readonly { readonly vrf: string; readonly problem: string | undefined }[];
+  readonly sas: number;
+  readonly policies: number;
+  readonly slots: readonly SlotUse[];
+};
+
+/** Serves the contract for a vsw, through each of its lives. */
+export class VswDriver implements AsyncDisposable {
+  readonly #config: VswConfig;
+  readonly #logger: Logger;
+  readonly #clock: Clock = systemClock;
+  readonly #server: ContractServer;
+  readonly #statusServer: StatusServer;
+  readonly #links: ReadonlyMap<string, PfkeyLink>;
+  readonly #journal: Journal;
+  /** What the last life of this process left; used up by the first boot. */
+  #left: JournalEntries;
+  #relay: Relay | undefined;
+  #boot: Boot | undefined;
+  #isBooting = false;
+  #problem = 'starting';
+  #disposal: Promise<void> | undefined;
+
+  private constructor(config: VswConfig, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#left = Journal.read(config.journal);
+    this.#journal = new Journal(
+      config.journal,
+      () => this.#boot?.entries() ?? this.#left,
+      (reason) => logger.error({ path: config.journal, reason }, 'the journal cannot be written'),
+    );
+    this.#links = new Map(
+      config.vrfs.map(({ name, pfkeySocket }) => [
+        name,
+        new PfkeyLink({
+          vrf: name,
+          path: pfkeySocket,
+          logger,
+          onUp: () => this.#begin(),
+          onDown: (reason) => this.#onPfkeyDown(name, reason),
+          onUpcall: (message) => this.#onUpcall(name, message),
+        }),
+      ]),
+    );
+    this.#server = new ContractServer(createService({ backend: () => this.#backend(), logger }));
+    this.#statusServer = new StatusServer(() => this.status);
+  }
+
+  /** @throws AgentError saying what cannot be opened and why */
+  static async start(config: VswConfig, logger: Logger): Promise<VswDriver> {
+    const driver = new VswDriver(config, logger);
+    try {
+      if (config.via === 'relay') driver.#relay = await Relay.start(driver.#relayOptions());
+      await driver.#statusServer.listen(config.statusSocket);
+      await listen(driver.#server.grpc, config);
+      logger.info({ listen: config.listen, via: config.via, relay: driver.#relay?.port }, 'vsw driver ready');
+      return driver;
+    } catch (error) {
+      await driver[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Where vsw subscribes; undefined without a relay. */
+  get relayPort(): number | undefined {
+    return this.#relay?.port;
+  }
+
+  get status(): VswStatus {
+    return {
+      via: this.#config.via,
+      problem: this.#boot === undefined ? this.#why() : undefined,
+      relay: this.#relay?.status,
+      pfkey: [...this.#links.values()].map(({ vrf, isUp, problem }) => ({
+        vrf,
+        problem: isUp ? undefined : problem,
+      })),
+      sas: this.#boot?.saCount ?? 0,
+      policies: this.#boot?.policyCount ?? 0,
+      slots: this.#boot?.slotUse ?? [],
+    };
+  }
+
+  /** Ends streams and lets calls finish. What is in vsw stays there and forwards. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  #relayOptions(): RelayOptions {
+    const { listen: address, upstream } = this.#config.relay ?? defaultRelay;
+    const numberings = { 'as-vsw': 'as-vsw', '0.8.0-0.8.2': 'old', '0.8.3': 'new' } as const;
+    return {
+      listen: address,
+      upstream:
+        'file' in upstream
+          ? { kind: 'file', path: upstream.file }
+          : { kind: 'openconfigd', target: upstream.openconfigd, numbering: numberings[upstream.messages] },
+      onReady: () => this.#begin(),
+      onLost: (reason) => this.#finish(reason),
+      logger: this.#logger,
+    };
+  }
+
+  #backend(): Boot['backend'] {
+    if (this.#boot !== undefined) return this.#boot.backend;
+    throw new RequestError(status.UNAVAILABLE, this.#why());
+  }
+
+  #why(): string {
+    if (this.#relay !== undefined && !this.#relay.isReady) {
+      const { vsw } = this.#relay.status;
+      if (vsw === 'subscribed') return 'vsw has no network instances yet: its configuration has not come';
+      const what = vsw === 'lost' ? 'vsw ended, or is deaf' : 'vsw has not subscribed';
+      return `${what}: ${deafAdvice(this.#relayOptions().listen)}`;
+    }
+    const down = [...this.#links.values()].find(({ isUp }) => !isUp);
+    return down === undefined ? this.#problem : `PF_KEY of ${down.vrf}: ${down.problem}`;
+  }
+
+  #onPfkeyDown(vrf: string, reason: string): void {
+    // With a relay it is vsw's stream that tells whether vsw still has what it had.
+    if (this.#config.via === 'pfkey') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
+  }
+
+  #onUpcall(vrf: string, message: PfkeyMessage): void {
+    const kind = message.type === MessageType.acquire ? 'acquire' : 'expire';
+    this.#logger.debug({ vrf, kind, spi: message.sa?.spi.toString(16) }, 'upcall of vsw');
+  }
+
+  /** vsw is there with everything that is needed, for all we know. */
+  #begin(): void {
+    const isReady = this.#relay?.isReady ?? this.#config.via === 'pfkey';
+    const isUp = [...this.#links.values()].every((link) => link.isUp);
+    if (this.#boot !== undefined || this.#isBooting || !isReady || !isUp || this.#disposal !== undefined)
+      return;
+    this.#isBooting = true;
+    this.#start()
+      .catch((error: unknown) => {
+        this.#problem = errorMessage(error);
+        this.#logger.warn({ reason: this.#problem }, 'vsw cannot be taken over, will retry');
+        setTimeout(() => this.#begin(), 500).unref();
+      })
+      .finally(() => {
+        this.#isBooting = false;
+      });
+  }
+
+  async #start(): Promise<void> {
+    const { via } = this.#config;
+    const linkOf = (vrf: string): PfkeyLink => {
+      const link = this.#links.get(vrf);
+      if (link === undefined) throw new Error(`no VRF ${vrf}`);
+      return link;
+    };
+    const policies = new PfkeyPolicies(linkOf);
+    const relaySurface = this.#relay === undefined ? undefined : new RelaySurface(this.#relay, policies);
+    const surface: Surface = relaySurface ?? new PfkeySurface(linkOf, policies);
+    if (relaySurface !== undefined) {
+      for (const { name } of this.#config.vrfs) await relaySurface.closeByDefault(name);
+    }
+    const dumps = new Map<string, readonly PfkeyMessage[]>();
+    for (const link of this.#links.values()) dumps.set(link.vrf, await link.dump());
+    // Only PF_KEY leaves entries that outlive us; those of the stream are gone with the vsw that had them.
+    const left = via === 'pfkey' ? this.#left : { ...this.#left, sas: [], policies: [] };
+    const hasOurs = [...dumps.values()].some((dump) =>
+      dump.some(({ sa }) => left.sas.some((entry) => entry.sa.id?.spi === sa?.spi)),
+    );
+    const boot = new Boot({
+      via,
+      bootId: hasOurs && left.bootId.length > 0 ? left.bootId : randomBytes(BOOT_ID_BYTES),
+      surface,
+      links: this.#links,
+      clock: this.#clock,
+      eventHistory: this.#config.eventHistory,
+      onChange: () => this.#journal.touch(),
+      logger: this.#logger,
+    });
+    for (const [vrf, dump] of dumps) boot.adopt(vrf, dump, left);
+    if (hasOurs) boot.adoptPolicies(left);
+    this.#boot = boot;
+    this.#journal.touch();
+    this.#logger.info(
+      { bootId: boot.backend.bootId.toString('hex'), sas: boot.saCount, policies: boot.policyCount },
+      'vsw taken over',
+    );
+  }
+
+  #finish(reason: string): void {
+    this.#problem = reason;
+    const boot = this.#boot;
+    if (boot === undefined) return;
+    if (this.#config.via === 'pfkey') this.#left = boot.entries();
+    this.#boot = undefined;
+    boot[Symbol.dispose]();
+    this.#logger.warn({ reason }, 'vsw lost: its SAs and policies are gone, or out of reach');
+  }
+
+  async #dispose(): Promise<void> {
+    this.#journal.close();
+    const boot = this.#boot;
+    this.#left = boot?.entries() ?? this.#left;
+    this.#boot = undefined;
+    boot?.[Symbol.dispose]();
+    for (const link of this.#links.values()) link[Symbol.dispose]();
+    await this.#server.close();
+    await this.#relay?.[Symbol.asyncDispose]();
+    await this.#statusServer[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Serves the contract until the signal is aborted.
+ * @throws AgentError when it cannot start
+ */
+export async function startVsw(
+  config: VswConfig,
+  options: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<void> {
+  const { logger, signal } = options;
+  await using driver = await VswDriver.start(config, logger);
+  if (!signal.aborted) {
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+  logger.info({ sas: driver.status.sas, policies: driver.status.policies }, 'vsw driver stopping');
+}
