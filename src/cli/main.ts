@@ -8,6 +8,7 @@ import { runCommand } from './run.ts';
 import { sadCommand } from './sad.ts';
 import { statusCommand } from './status.ts';
 import { readVersion } from './version.ts';
+import { vswCommand } from './vsw.ts';
 import { waitReadyCommand } from './wait-ready.ts';
 
 /** Exit codes: 0 done, 1 failed or differs, 2 the input is wrong. */
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
   for (const command of [
     runCommand,
     dataplaneCommand,
+    vswCommand,
     statusCommand,
     sadCommand,
     diffCommand,

@@ -8,4 +8,5 @@
  * another one's slot; nothing comes back with an old key.
  */
 export { type VswConfig, vswConfigSchema } from './config.ts';
+export { formatVswStatus } from './driver/status-text.ts';
 export { startVsw, VswDriver, type VswStatus } from './driver/vsw-driver.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { ContractServer, createService, listen, RequestError } from '../../server/index.ts';
 import { type Clock, errorMessage, type Logger, systemClock } from '../../util/index.ts';
-import { defaultRelay, type VswConfig } from '../config.ts';
+import { DEFAULT_OPENCONFIGD, defaultRelay, pfkeySocketOf, type VswConfig } from '../config.ts';
 import { MessageType, type PfkeyMessage } from '../pfkey/index.ts';
 import { deafAdvice, Relay, type RelayOptions, type RelayStatus } from '../relay/index.ts';
 import { Boot, type SlotUse } from './boot.ts';
@@ -54,11 +54,11 @@ export class VswDriver implements AsyncDisposable {
       (reason) => logger.error({ path: config.journal, reason }, 'the journal cannot be written'),
     );
     this.#links = new Map(
-      config.vrfs.map(({ name, pfkeySocket }) => [
+      config.vrfs.map((name) => [
         name,
         new PfkeyLink({
           vrf: name,
-          path: pfkeySocket,
+          path: pfkeySocketOf(config, name),
           logger,
           onUp: () => this.#begin(),
           onDown: (reason) => this.#onPfkeyDown(name, reason),
@@ -112,14 +112,18 @@ export class VswDriver implements AsyncDisposable {
   }
 
   #relayOptions(): RelayOptions {
-    const { listen: address, upstream } = this.#config.relay ?? defaultRelay;
+    const { listen: address, openconfigd, messages, routerFile } = this.#config.relay ?? defaultRelay;
     const numberings = { 'as-vsw': 'as-vsw', '0.8.0-0.8.2': 'old', '0.8.3': 'new' } as const;
     return {
       listen: address,
       upstream:
-        'file' in upstream
-          ? { kind: 'file', path: upstream.file }
-          : { kind: 'openconfigd', target: upstream.openconfigd, numbering: numberings[upstream.messages] },
+        routerFile === undefined
+          ? {
+              kind: 'openconfigd',
+              target: openconfigd ?? DEFAULT_OPENCONFIGD,
+              numbering: numberings[messages],
+            }
+          : { kind: 'file', path: routerFile },
       onReady: () => this.#begin(),
       onLost: (reason) => this.#finish(reason),
       logger: this.#logger,
@@ -181,7 +185,7 @@ export class VswDriver implements AsyncDisposable {
     const relaySurface = this.#relay === undefined ? undefined : new RelaySurface(this.#relay, policies);
     const surface: Surface = relaySurface ?? new PfkeySurface(linkOf, policies);
     if (relaySurface !== undefined) {
-      for (const { name } of this.#config.vrfs) await relaySurface.closeByDefault(name);
+      for (const name of this.#config.vrfs) await relaySurface.closeByDefault(name);
     }
     const dumps = new Map<string, readonly PfkeyMessage[]>();
     for (const link of this.#links.values()) dumps.set(link.vrf, await link.dump());
