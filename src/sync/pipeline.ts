@@ -54,9 +54,15 @@ export type PipelineOptions = {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly hooks: PipelineHooks;
-  readonly applyDeadlineMs: number;
   readonly maxWaiting: number;
   readonly backgroundBatch: number;
+};
+
+/** What a dataplane that answers allows, and whose batches these are. */
+export type OpenPipeline = {
+  readonly maxBatch: number;
+  readonly deadlineMs: number;
+  readonly charonInstanceId: string;
 };
 
 /**
@@ -77,7 +83,7 @@ export class Pipeline {
   #generation = 0;
   /** Since the last comparison every answer came. */
   #isTrusted = false;
-  #open: { readonly maxBatch: number; readonly charonInstanceId: string } | undefined;
+  #open: OpenPipeline | undefined;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -101,7 +107,7 @@ export class Pipeline {
   }
 
   /** Sends from now on. */
-  open(options: { readonly maxBatch: number; readonly charonInstanceId: string }): void {
+  open(options: OpenPipeline): void {
     this.#open = options;
     this.#pump();
   }
@@ -218,16 +224,16 @@ export class Pipeline {
     this.#inFlight = batch;
     this.#totals.batches += 1;
     this.#totals.operations += batch.entries.length;
-    const { charonInstanceId } = this.#open;
-    this.#options.tasks.spawn((signal) => this.#send(batch, charonInstanceId, signal));
+    const { charonInstanceId, deadlineMs } = this.#open;
+    this.#options.tasks.spawn((signal) => this.#send(batch, { charonInstanceId, deadlineMs, signal }));
   }
 
-  async #send(batch: Batch, charonInstanceId: string, signal: AbortSignal): Promise<void> {
-    const { dataplane, desired, applyDeadlineMs } = this.#options;
+  async #send(batch: Batch, call: Parameters<DataplanePort['apply']>[1]): Promise<void> {
+    const { dataplane, desired } = this.#options;
     desired.hold(true);
     const outcome = await dataplane.apply(
       batch.entries.map(({ operation }) => operation),
-      { deadlineMs: applyDeadlineMs, charonInstanceId, signal },
+      call,
     );
     this.#inFlight = undefined;
     this.#finish(batch, outcome);

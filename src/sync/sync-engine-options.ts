@@ -4,6 +4,12 @@ import type { DataplanePort, RandomBytes, TunnelControl } from './ports.ts';
 import type { Readiness } from './requests.ts';
 import type { UsageReport } from './soft-limits.ts';
 
+/**
+ * A batch may take so many of the latencies the dataplane states: one to see the SA that is waited for, one
+ * to move to it. charon waits three.
+ */
+export const DEADLINE_LATENCIES = 2.5;
+
 export type SyncEngineOptions = {
   readonly dataplane: DataplanePort;
   readonly tunnels: TunnelControl;
@@ -14,7 +20,10 @@ export type SyncEngineOptions = {
   readonly onReadiness?: (readiness: Readiness) => void;
   /** Called with each reading of the dataplane's counters. */
   readonly onUsage?: (usage: UsageReport) => void;
-  /** No answer by then is an ambiguous one. Less than what charon waits; 1 s unless told. */
+  /**
+   * No answer by then is an ambiguous one. Less than what charon waits; 1 s unless told, and longer with a
+   * dataplane whose stated latency is long.
+   */
   readonly applyDeadlineMs?: number;
   /** 0: only when `audit` is called; 30 s unless told. */
   readonly auditIntervalMs?: number;

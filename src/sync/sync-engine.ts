@@ -35,6 +35,7 @@ import {
   ACQUIRE_BACK_OFF,
   BACK_OFF_SPREAD,
   BRAKE,
+  DEADLINE_LATENCIES,
   INITIATION,
   INTERVAL_SPREAD,
   REKEYING,
@@ -124,7 +125,6 @@ export class SyncEngine implements AsyncDisposable {
       backOffs: this.#backOffs,
       journal: this.#journal,
       revisions: this.#revisions,
-      applyDeadlineMs: options.applyDeadlineMs ?? 1_000,
       maxWaiting: options.maxWaiting ?? 4_096,
       backgroundBatch: options.backgroundBatch ?? 128,
       hooks: {
@@ -343,8 +343,10 @@ export class SyncEngine implements AsyncDisposable {
     this.#comparisons.want();
   }
 
-  #openPipeline({ maxBatch }: DataplaneCapabilities): void {
-    this.#pipeline.open({ maxBatch, charonInstanceId: this.#charonInstanceId });
+  #openPipeline({ maxBatch, ackLatencyUs }: DataplaneCapabilities): void {
+    const latencyMs = ackLatencyUs / 1_000;
+    const deadlineMs = Math.max(this.#options.applyDeadlineMs ?? 1_000, DEADLINE_LATENCIES * latencyMs);
+    this.#pipeline.open({ maxBatch, deadlineMs, charonInstanceId: this.#charonInstanceId });
   }
 
   #onAmbiguous(reason: string): void {

@@ -87,6 +87,8 @@ export class FakeDataplane implements AsyncDisposable {
   readonly path: string;
   /** Every operation that arrived, by kind, in order. */
   readonly arrived: OperationKind[] = [];
+  /** As its capabilities state it, at the next connection. */
+  ackLatencyUs = 100;
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   listings = 0;
@@ -309,7 +311,7 @@ export class FakeDataplane implements AsyncDisposable {
       protocols: [Protocol.PROTOCOL_ESP],
       modes: [Mode.MODE_TUNNEL],
       features: this.features,
-      ackLatencyUs: 100,
+      ackLatencyUs: this.ackLatencyUs,
       maxBatch: this.maxBatch,
       routeInterface: 'fake0',
     });

@@ -97,6 +97,18 @@ test('an operation that never gets an answer backs off and holds nobody else up'
   assert.equal(lab.dataplane.arrived.filter((kind) => kind === 'deleteSa').length, 4);
 });
 
+test('a dataplane that says it is slow is given the time', async () => {
+  await using lab = await SyncLab.start();
+  lab.dataplane.ackLatencyUs = 400_000;
+  const agent = await lab.agent({ applyDeadlineMs: 30 });
+  await agent.ready();
+  lab.dataplane.failNext('addSa', { kind: 'hang' });
+  const startedMs = performance.now();
+  assert.equal((await agent.engine.handle({ kind: 'add-sa', sa: inbound(0x1001) })).kind, 'try-again');
+  const waitedMs = performance.now() - startedMs;
+  assert.ok(waitedMs >= 2.4 * 400, `given up after ${waitedMs} ms`);
+});
+
 test('a user that changes nothing is still sent while nobody knows what the dataplane holds', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();
