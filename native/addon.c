@@ -121,14 +121,12 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 	if (sa->inbound) {
 		return throw_error(env, "an inbound SA does not encapsulate");
 	}
-	buffer = malloc(ESP_HEADROOM + (length > largest ? length : largest) + ESP_TAILROOM);
+	buffer = malloc(SA_HEADROOM + (length > largest ? length : largest) + SA_TAILROOM);
 	if (!buffer) {
 		return throw_error(env, "out of memory");
 	}
-	if (ipv4_length(inner, length) == length && length != 0) {
-		memcpy(buffer + ESP_HEADROOM, inner, length);
-		status = engine_encapsulate(call.engine, sa, buffer + ESP_HEADROOM, length, largest, &outer);
-	}
+	memcpy(buffer + SA_HEADROOM, inner, length);
+	status = engine_encapsulate(call.engine, sa, buffer + SA_HEADROOM, length, largest, &outer);
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, outer.length, outer.bytes, NULL, &result);
 	} else {

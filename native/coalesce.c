@@ -1,11 +1,10 @@
 #include "offload.h"
 
 #include "bytes.h"
-#include "ipv4.h"
 
 #include <netinet/in.h>
 
-#define TCP_HEADER 20
+#define TCP_HEADER 20u
 #define TCP_FLAGS 13
 #define TCP_CHECKSUM 16
 #define TCP_PSH 0x08
@@ -14,6 +13,7 @@
 /* What decides whether a packet may be part of a segment. */
 struct candidate {
 	uint8_t *packet;
+	const struct ip *ip;
 	uint8_t *tcp;
 	size_t header;
 	size_t payload;
@@ -23,51 +23,65 @@ struct candidate {
 };
 
 /* Plain data of a TCP flow, with a correct checksum: what the kernel's own receive offload takes. */
-static bool inspect(uint8_t *packet, size_t length, struct candidate *c)
+static bool inspect(uint8_t *packet, const struct ip *ip, struct candidate *c)
 {
-	uint8_t *tcp = packet + IPV4_HEADER;
-	size_t header;
+	size_t plain = ip->is_ipv6 ? IPV6_HEADER : IPV4_HEADER, length = ip->length - ip->upper, header;
+	uint8_t *tcp = packet + ip->upper;
 
-	if (packet[0] != 0x45 || packet[9] != IPPROTO_TCP || length < IPV4_HEADER + TCP_HEADER ||
-	    (get16(packet + 6) & (IPV4_MF | IPV4_OFFSET)) != 0) {
+	if (ip->protocol != IPPROTO_TCP || ip->upper != plain || ip->is_fragment || length < TCP_HEADER) {
 		return false;
 	}
-	header = IPV4_HEADER + (size_t)(tcp[12] >> 4) * 4;
-	if (header < IPV4_HEADER + TCP_HEADER || header >= length || (tcp[TCP_FLAGS] & ~TCP_PSH) != TCP_ACK ||
-	    checksum_add(checksum_pseudo(packet, IPPROTO_TCP, (uint16_t)(length - IPV4_HEADER)), tcp,
-		    length - IPV4_HEADER) != UINT16_MAX ||
-	    checksum_add(0, packet, IPV4_HEADER) != UINT16_MAX) {
+	header = ip->upper + (size_t)(tcp[12] >> 4) * 4;
+	if (header < ip->upper + TCP_HEADER || header >= ip->length || (tcp[TCP_FLAGS] & ~TCP_PSH) != TCP_ACK ||
+	    checksum_add(ip_pseudo_sum(packet, ip, IPPROTO_TCP, (uint32_t)length), tcp, length) != UINT16_MAX ||
+	    (!ip->is_ipv6 && checksum_add(0, packet, IPV4_HEADER) != UINT16_MAX)) {
 		return false;
 	}
 	*c = (struct candidate){
 		.packet = packet,
+		.ip = ip,
 		.tcp = tcp,
 		.header = header,
-		.payload = length - header,
+		.payload = ip->length - header,
 		.sequence = get32(tcp + 4),
-		.identification = get16(packet + 4),
+		.identification = ip->is_ipv6 ? 0 : get16(packet + 4),
 		.is_pushed = tcp[TCP_FLAGS] & TCP_PSH,
 	};
 	return true;
 }
 
-static bool same_flow(const uint8_t *a, const uint8_t *b)
+/* Addresses and ports; a flow has neither options nor extensions. */
+static bool same_flow(const struct coalesced *flow, const uint8_t *packet, const struct ip *ip)
 {
-	/* Addresses and ports; neither packet has IP options. */
-	return memcmp(a + 12, b + 12, 12) == 0;
+	if (flow->ip.is_ipv6 != ip->is_ipv6 || flow->ip.upper != ip->upper) {
+		return false;
+	}
+	return ip->is_ipv6 ? memcmp(flow->packet + IPV6_SOURCE, packet + IPV6_SOURCE, 36) == 0
+			   : memcmp(flow->packet + IPV4_SOURCE, packet + IPV4_SOURCE, 12) == 0;
+}
+
+/* What else of the IP header segments of one datagram share. */
+static bool same_header(const struct coalesced *flow, const struct candidate *c)
+{
+	if (c->ip->is_ipv6) {
+		/* Traffic class, flow label; hop limit. */
+		return memcmp(flow->packet, c->packet, 4) == 0 && flow->packet[7] == c->packet[7];
+	}
+	/* TOS; flags and offset, TTL, protocol. */
+	return flow->next_identification == c->identification && flow->packet[1] == c->packet[1] &&
+	       memcmp(flow->packet + 6, c->packet + 6, 4) == 0;
 }
 
 static bool fits(const struct coalesced *flow, const struct candidate *c)
 {
-	const uint8_t *tcp = flow->packet + IPV4_HEADER;
+	const uint8_t *tcp = flow->packet + flow->ip.upper;
 
 	return !flow->is_closed && flow->count < COALESCE_PACKETS && flow->header == c->header &&
-	       flow->next_sequence == c->sequence && flow->next_identification == c->identification &&
-	       c->payload <= flow->segment && flow->total + c->payload <= UINT16_MAX &&
-	       /* TOS; flags and offset, TTL, protocol; acknowledgement; window; options. */
-	       flow->packet[1] == c->packet[1] && memcmp(flow->packet + 6, c->packet + 6, 4) == 0 &&
+	       flow->next_sequence == c->sequence && c->payload <= flow->segment &&
+	       flow->total + c->payload <= UINT16_MAX && same_header(flow, c) &&
+	       /* Acknowledgement; window; options. */
 	       memcmp(tcp + 8, c->tcp + 8, 4) == 0 && memcmp(tcp + 14, c->tcp + 14, 2) == 0 &&
-	       memcmp(tcp + TCP_HEADER, c->tcp + TCP_HEADER, c->header - IPV4_HEADER - TCP_HEADER) == 0;
+	       memcmp(tcp + TCP_HEADER, c->tcp + TCP_HEADER, c->header - c->ip->upper - TCP_HEADER) == 0;
 }
 
 static void append(struct coalesced *flow, const struct candidate *c)
@@ -78,7 +92,7 @@ static void append(struct coalesced *flow, const struct candidate *c)
 	flow->next_sequence += (uint32_t)c->payload;
 	flow->next_identification++;
 	if (c->is_pushed) {
-		flow->packet[IPV4_HEADER + TCP_FLAGS] |= TCP_PSH;
+		flow->packet[flow->ip.upper + TCP_FLAGS] |= TCP_PSH;
 	}
 	flow->is_closed = c->is_pushed || c->payload < flow->segment;
 }
@@ -87,6 +101,7 @@ static void start(struct coalesced *flow, const struct candidate *c)
 {
 	flow->count = 1;
 	flow->packet = c->packet;
+	flow->ip = *c->ip;
 	flow->header = c->header;
 	flow->total = c->header + c->payload;
 	flow->segment = c->payload;
@@ -98,19 +113,22 @@ static void start(struct coalesced *flow, const struct candidate *c)
 
 static void write_flow(struct coalescer *coalescer, struct coalesced *flow)
 {
-	uint8_t *tcp = flow->packet + IPV4_HEADER;
+	uint8_t *tcp = flow->packet + flow->ip.upper;
+	size_t length = flow->total - flow->ip.upper;
 
 	flow->offload = (struct virtio_net_hdr){ 0 };
 	if (flow->count > 1) {
-		put16(flow->packet + 2, (uint16_t)flow->total);
-		ipv4_set_checksum(flow->packet);
-		put16(tcp + TCP_CHECKSUM, checksum_pseudo(flow->packet, IPPROTO_TCP, (uint16_t)(flow->total - IPV4_HEADER)));
+		ip_set_length(flow->packet, &flow->ip, flow->total);
+		if (!flow->ip.is_ipv6) {
+			ipv4_set_checksum(flow->packet);
+		}
+		put16(tcp + TCP_CHECKSUM, ip_pseudo_sum(flow->packet, &flow->ip, IPPROTO_TCP, (uint32_t)length));
 		flow->offload = (struct virtio_net_hdr){
 			.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-			.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+			.gso_type = flow->ip.is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
 			.hdr_len = (uint16_t)flow->header,
 			.gso_size = (uint16_t)flow->segment,
-			.csum_start = IPV4_HEADER,
+			.csum_start = flow->ip.upper,
 			.csum_offset = TCP_CHECKSUM,
 		};
 	}
@@ -126,15 +144,15 @@ static void write_single(struct coalescer *coalescer, uint8_t *packet, size_t le
 	coalescer->write(coalescer->context, parts, 2);
 }
 
-void coalesce_packet(struct coalescer *coalescer, uint8_t *packet, size_t length)
+void coalesce_packet(struct coalescer *coalescer, uint8_t *packet, const struct ip *ip)
 {
 	struct coalesced *flow = NULL;
 	struct candidate c = { 0 };
 	uint32_t i;
-	bool is_candidate = inspect(packet, length, &c);
+	bool is_candidate = inspect(packet, ip, &c);
 
 	for (i = 0; i < coalescer->used && !flow; i++) {
-		if (packet[9] == IPPROTO_TCP && same_flow(coalescer->flows[i].packet, packet)) {
+		if (ip->protocol == IPPROTO_TCP && same_flow(&coalescer->flows[i], packet, ip)) {
 			flow = &coalescer->flows[i];
 		}
 	}
@@ -156,7 +174,7 @@ void coalesce_packet(struct coalescer *coalescer, uint8_t *packet, size_t length
 	if (flow) {
 		*flow = coalescer->flows[--coalescer->used];
 	}
-	write_single(coalescer, packet, length);
+	write_single(coalescer, packet, ip->length);
 }
 
 void coalesce_flush(struct coalescer *coalescer)

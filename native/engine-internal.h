@@ -13,12 +13,11 @@
 
 #include "engine.h"
 #include "offload.h"
+#include "receive.h"
 
-/* Packets per slice, on either path: a few hundred microseconds of work. */
-#define SLICE 64
 #define MAX_PACKET 65536
 
-enum { POLL_ESP, POLL_UDP, POLL_COUNT };
+enum { FAMILY_IPV4, FAMILY_IPV6, FAMILIES };
 
 /* A control message with one mark (SO_MARK). */
 struct mark_message {
@@ -31,14 +30,12 @@ struct transmit {
 	uint8_t *slots;
 	struct mmsghdr messages[SLICE];
 	struct iovec parts[SLICE];
-	struct sockaddr_in to[SLICE];
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ipv4;
+		struct sockaddr_in6 ipv6;
+	} to[SLICE];
 	struct mark_message marks[SLICE];
-};
-
-struct receive {
-	uint8_t *slots;
-	struct mmsghdr messages[SLICE];
-	struct iovec parts[SLICE];
 };
 
 /* A TUN device. */
@@ -69,12 +66,14 @@ struct engine {
 	uint16_t identification;
 	bool is_busy;
 	bool is_open;
-	int sender;
+	/* By family; -1 for one the system does not have. */
+	int senders[FAMILIES];
 	struct tun *tuns;
 	uint32_t tun_count;
-	int fds[POLL_COUNT];
+	/* As net_raw has them. */
+	int fds[NET_RAW_COUNT];
 	uint32_t open_polls;
-	uv_poll_t polls[POLL_COUNT];
+	uv_poll_t polls[NET_RAW_COUNT];
 };
 
 /* resources.c; nothing stays open when it fails. */

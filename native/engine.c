@@ -98,7 +98,11 @@ bool engine_open(struct engine *engine, uv_loop_t *loop, const struct engine_con
 	if (!resources_open(engine, config, error)) {
 		return false;
 	}
-	for (i = 0; i < POLL_COUNT; i++) {
+	for (i = 0; i < NET_RAW_COUNT; i++) {
+		if (engine->fds[i] < 0) {
+			continue;
+		}
+		engine->open_polls++;
 		uv_poll_init(loop, &engine->polls[i], engine->fds[i]);
 		engine->polls[i].data = engine;
 		uv_poll_start(&engine->polls[i], UV_READABLE, on_outer_readable);
@@ -108,7 +112,7 @@ bool engine_open(struct engine *engine, uv_loop_t *loop, const struct engine_con
 		tun->poll.data = tun;
 		uv_poll_start(&tun->poll, UV_READABLE, on_tun_readable);
 	}
-	engine->open_polls = POLL_COUNT + engine->tun_count;
+	engine->open_polls += engine->tun_count;
 	engine->is_open = true;
 	return true;
 }
@@ -152,9 +156,11 @@ bool engine_close(struct engine *engine)
 		return false;
 	}
 	engine->is_open = false;
-	for (i = 0; i < POLL_COUNT; i++) {
-		uv_poll_stop(&engine->polls[i]);
-		uv_close((uv_handle_t *)&engine->polls[i], on_outer_closed);
+	for (i = 0; i < NET_RAW_COUNT; i++) {
+		if (engine->fds[i] >= 0) {
+			uv_poll_stop(&engine->polls[i]);
+			uv_close((uv_handle_t *)&engine->polls[i], on_outer_closed);
+		}
 	}
 	for (tun = engine->tuns; tun < engine->tuns + engine->tun_count; tun++) {
 		uv_poll_stop(&tun->poll);

@@ -16,6 +16,8 @@
 
 #include <uv.h>
 
+#include "ah.h"
+#include "esp.h"
 #include "flow.h"
 #include "net.h"
 #include "sad.h"
@@ -25,7 +27,7 @@
 	X(tunPacketsWritten)                                                                                           \
 	X(outerPacketsReceived)                                                                                        \
 	X(outerPacketsSent)                                                                                            \
-	X(outboundNotIpv4)                                                                                             \
+	X(outboundMalformed)                                                                                   \
 	X(outboundTooLarge)                                                                                            \
 	X(outboundNoPolicy)                                                                                            \
 	X(outboundNoSa)                                                                                                \
@@ -121,7 +123,7 @@ void engine_remove_policy(struct engine *engine, struct policy *policy);
 /*
  * One packet without any descriptor, for tests and benchmarks: the same code between the reads and the
  * writes. The result lies in the buffer given, around `inner` (see esp_encapsulate()) or in `outer`, an
- * outer IPv4 packet.
+ * outer packet.
  */
 enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
 	size_t largest, struct esp_packet *outer);

@@ -1,158 +1,27 @@
 /*
- * RFC 4303 ESP in tunnel mode over IPv4: one Security Association's headers, padding, sequence
- * numbers, anti-replay window and counters. No I/O.
+ * RFC 4303 ESP: padding, sequence numbers and the anti-replay window of a packet. No I/O.
  *
- *     outer IPv4 | [UDP] | SPI | sequence | IV | inner IPv4, padding, pad length, next header | ICV
- *                                              `-------------- encrypted --------------------'
+ *     headers of outer.h | SPI | sequence | IV | load, padding, pad length, next header | ICV
+ *                                              `------------- encrypted -------------'
  */
 #ifndef LAGOPUS_ESP_H_
 #define LAGOPUS_ESP_H_
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "ipv4.h"
-#include "replay.h"
-#include "sequence.h"
-#include "transform.h"
-
-#define UDP_HEADER 8
-
-/* Room esp_encapsulate() needs before and after an inner packet. */
-#define ESP_HEADROOM (IPV4_HEADER + UDP_HEADER + ESP_HEADER + TRANSFORM_MAX_IV)
-#define ESP_TAILROOM (TRANSFORM_MAX_ALIGN + 2 + TRANSFORM_MAX_ICV)
-
-#define SA_MAX_SELECTORS 256
-
-/* What happened to an SA that somebody must hear of. Bits, so that they can wait in the SA. */
-enum sa_event {
-	SA_SOFT_BYTES = 1,
-	SA_SOFT_PACKETS = 2,
-	SA_HARD_BYTES = 4,
-	SA_HARD_PACKETS = 8,
-	SA_SEQUENCE_OVERFLOW = 16,
-	SA_PEER_ADDRESS = 32,
-};
-
-enum esp_result {
-	ESP_OK = 0,
-	ESP_MALFORMED,
-	ESP_REPLAYED,
-	ESP_INTEGRITY,
-	/* RFC 4303, 2.6: next header 59, to be discarded without a word. */
-	ESP_DUMMY,
-	/* RFC 6040: the path marked a packet that is not ECN-capable. */
-	ESP_CONGESTION,
-	/* No sequence numbers or no lifetime left. */
-	ESP_EXHAUSTED,
-};
-
-/* One side of a traffic selector, for one address family; first_port > last_port is OPAQUE. */
-struct selector {
-	struct address first;
-	struct address last;
-	bool is_ipv6;
-	uint16_t first_port;
-	uint16_t last_port;
-	uint8_t protocol;
-};
-
-struct selectors {
-	struct selector *items;
-	uint32_t count;
-};
-
-struct sa_limits {
-	uint64_t bytes;
-	uint64_t packets;
-};
-
-struct sa_counters {
-	uint64_t bytes;
-	uint64_t packets;
-	uint64_t replay_drops;
-	uint64_t integrity_failures;
-	uint64_t selector_drops;
-	uint64_t malformed_drops;
-	/* Monotonic milliseconds, 0 for never. */
-	uint64_t last_use_ms;
-};
-
-struct sa {
-	/* Set by the caller, and its transform with transform_init(). Ports in host order. */
-	bool inbound;
-	uint32_t spi;
-	/* Of one family. */
-	struct address source;
-	struct address destination;
-	bool udp;
-	uint16_t source_port;
-	uint16_t destination_port;
-	bool copy_df;
-	bool copy_ecn;
-	bool copy_dscp_out;
-	bool copy_dscp_in;
-	/* Inbound: the TUN device its packets go to. */
-	uint8_t device;
-	/* Outbound: the mark its packets are sent under. */
-	uint32_t mark;
-	struct sa_limits soft;
-	struct sa_limits hard;
-	struct selectors source_selectors;
-	struct selectors destination_selectors;
-	/* Outbound. */
-	struct sequence sequence;
-	/* Outbound: shorter inner packets are padded to this many bytes, or as far as it goes (RFC 4303, 2.7). */
-	uint32_t tfc_length;
-	/* Inbound. */
-	struct replay replay;
-
-	struct transform transform;
-
-	struct sa_counters counters;
-	bool exhausted;
-	/* enum sa_event bits raised already, and those nobody has taken yet. */
-	uint32_t raised;
-	uint32_t pending;
-	/* Where valid packets come from, when that is not source and source_port. */
-	struct address peer_address;
-	uint16_t peer_port;
-	uint64_t peer_reported_ms;
-
-	/* Owned by the tables this SA is in. */
-	uint32_t handle;
-	struct sa *hash_next;
-	struct sa *pending_next;
-};
-
-/* An outer packet inside the buffer that held the inner one. */
-struct esp_packet {
-	uint8_t *bytes;
-	size_t length;
-};
-
-/* Wipes the keys and frees everything an SA holds, but not the SA. */
-void esp_free(struct sa *sa);
+#include "outer.h"
 
 /*
- * Encapsulates an inner IPv4 packet of ipv4_length() bytes in place, with ESP_HEADROOM writable bytes
- * before and ESP_TAILROOM after it. `largest`, the largest packet that path takes, is how far TFC padding
- * goes: there are as many bytes before the ESP_TAILROOM. The kernel fills in the outer header checksum.
+ * Encapsulates a packet in place, with SA_HEADROOM writable bytes before and SA_TAILROOM after it. `largest`,
+ * the largest packet that path takes, is how far TFC padding goes: there are as many bytes before the
+ * SA_TAILROOM. The kernel fills in the outer header checksum.
  */
-enum esp_result esp_encapsulate(struct sa *sa, uint8_t *inner, size_t length, size_t largest, uint16_t identification,
-	uint64_t now_ms, struct esp_packet *outer);
+enum esp_result esp_encapsulate(struct sa *sa, uint8_t *packet, const struct ip *ip, size_t largest,
+	uint16_t identification, uint64_t now_ms, struct esp_packet *outer);
 
 /*
- * Decapsulates in place what follows the outer IPv4 (and UDP) header, SPI first. On ESP_OK `inner` is
- * a well-formed IPv4 packet. Drops are counted; a delivered packet is counted by esp_delivered(),
- * after the caller checked its selectors.
+ * Decapsulates in place a packet whose upper layer is ESP, or UDP with ESP in it. On ESP_OK `inner` is a
+ * well-formed packet. Drops are counted; a delivered packet is for the caller to count, after it checked
+ * its selectors.
  */
-enum esp_result esp_decapsulate(struct sa *sa, uint8_t *esp, size_t length, uint8_t outer_tos,
-	struct esp_packet *inner);
-void esp_delivered(struct sa *sa, size_t length, uint64_t now_ms);
-
-/* RFC 4301, 5.2, step 4: does the packet match the SA it came in on? */
-bool esp_selectors_match(const struct sa *sa, const struct flow_key *key);
+enum esp_result esp_decapsulate(struct sa *sa, uint8_t *packet, const struct ip *outer, struct esp_packet *inner);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef LAGOPUS_FLOW_H_
 #define LAGOPUS_FLOW_H_
 
-#include "esp.h"
+#include "sa.h"
 
 enum flow_action {
 	/* No policy, or one whose SA is not there. */

@@ -1,4 +1,4 @@
-/* recvmmsg */
+/* struct mmsghdr */
 #define _GNU_SOURCE
 
 #include "engine-internal.h"
@@ -31,13 +31,13 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 	const struct flow *flow;
 	struct flow_key key;
 
-	ipv4_flow_key(inner->bytes, inner->length, true, &key);
+	ip_flow_key(inner->bytes, &inner->ip, true, &key);
 	key.device = sa->device;
-	if (!esp_selectors_match(sa, &key)) {
+	if (!sa_selectors_match(sa, &key)) {
 		sa->counters.selector_drops++;
 		return ESP_MALFORMED;
 	}
-	esp_delivered(sa, inner->length, engine->now_ms);
+	sa_count(sa, inner->length, engine->now_ms);
 	flow = lookup_flow(engine, &key);
 	count_policy(engine, flow->policy, inner->length);
 	if (flow->action == FLOW_DISCARD) {
@@ -48,33 +48,36 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 }
 
 /* On ESP_OK `device` is where the inner packet goes. */
-static enum esp_result decapsulate(struct engine *engine, uint8_t *outer, size_t length, struct esp_packet *inner,
+static enum esp_result decapsulate(struct engine *engine, uint8_t *packet, size_t length, struct esp_packet *inner,
 	uint8_t *device)
 {
-	size_t header, total = ipv4_length(outer, length);
-	bool is_udp = total != 0 && outer[9] == IPPROTO_UDP;
 	struct address source, destination;
 	enum esp_result result;
+	uint16_t source_port;
 	uint32_t pending;
+	struct ip outer;
+	size_t offset;
 	struct sa *sa;
 
-	header = (size_t)(outer[0] & 0x0f) * 4 + (is_udp ? UDP_HEADER : 0);
-	if (total < header + ESP_HEADER) {
+	if (!ip_parse(packet, length, &outer) || (offset = outer_spi_offset(&outer)) == 0) {
 		engine->statistics.inboundMalformed++;
 		return ESP_MALFORMED;
 	}
-	source = address_ipv4(outer + 12);
-	destination = address_ipv4(outer + 16);
-	sa = sad_find_inbound(&engine->sad, get32(outer + header), &destination);
+	source = ip_source(packet, &outer);
+	destination = ip_destination(packet, &outer);
+	source_port = get16(packet + outer.upper);
+	sa = sad_find_inbound(&engine->sad, outer.protocol == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP,
+		get32(packet + offset), &destination);
 	if (!sa) {
 		engine->statistics.inboundUnknownSpi++;
 		return ESP_MALFORMED;
 	}
 	*device = sa->device;
 	pending = sa->pending;
-	result = esp_decapsulate(sa, outer + header, total - header, outer[1], inner);
-	if (is_udp && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
-		note_peer(engine, sa, &source, get16(outer + header - UDP_HEADER));
+	result = sa->protocol == IPPROTO_AH ? ah_decapsulate(sa, packet, &outer, inner)
+					    : esp_decapsulate(sa, packet, &outer, inner);
+	if (outer.protocol == IPPROTO_UDP && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
+		note_peer(engine, sa, &source, source_port);
 	}
 	if (result == ESP_OK) {
 		result = deliver(engine, sa, inner);
@@ -113,21 +116,26 @@ void write_tun(void *context, const struct iovec *parts, int count)
 void on_outer_readable(uv_poll_t *poll, int status, int events)
 {
 	struct engine *engine = poll->data;
-	struct receive *rx = &engine->rx;
+	int index = (int)(poll - engine->polls), count = 0, i;
+	const struct net_raw *raw = &net_raw[index];
 	struct esp_packet inner;
+	struct iovec packet;
 	struct tun *tun;
 	uint8_t device;
-	int count = 0, i;
 
 	(void)events;
 	slice_begin(engine);
 	if (status == 0) {
-		count = recvmmsg(engine->fds[poll - engine->polls], rx->messages, SLICE, MSG_DONTWAIT, NULL);
+		count = receive_packets(&engine->rx, engine->fds[index], raw->is_ipv6);
 	}
 	for (i = 0; i < count; i++) {
 		engine->statistics.outerPacketsReceived++;
-		if (decapsulate(engine, rx->parts[i].iov_base, rx->messages[i].msg_len, &inner, &device) == ESP_OK) {
-			coalesce_packet(&engine->tuns[device].coalescer, inner.bytes, inner.length);
+		if (!receive_packet(&engine->rx, i, raw->is_ipv6, raw->protocol, &packet)) {
+			engine->statistics.inboundMalformed++;
+			continue;
+		}
+		if (decapsulate(engine, packet.iov_base, packet.iov_len, &inner, &device) == ESP_OK) {
+			coalesce_packet(&engine->tuns[device].coalescer, inner.bytes, &inner.ip);
 		}
 	}
 	for (tun = engine->tuns; tun < engine->tuns + engine->tun_count; tun++) {
@@ -144,8 +152,8 @@ void engine_receive(struct engine *engine)
 	uint64_t before;
 	int poll, slices;
 
-	for (poll = POLL_ESP; engine->is_open && poll <= POLL_UDP; poll++) {
-		for (slices = 0; slices < RECEIVE_SLICES && engine->is_open; slices++) {
+	for (poll = 0; engine->is_open && poll < NET_RAW_COUNT; poll++) {
+		for (slices = 0; slices < RECEIVE_SLICES && engine->is_open && engine->fds[poll] >= 0; slices++) {
 			before = engine->statistics.outerPacketsReceived;
 			on_outer_readable(&engine->polls[poll], 0, UV_READABLE);
 			if (engine->statistics.outerPacketsReceived - before < SLICE) {

@@ -2,8 +2,6 @@
 
 #include "bytes.h"
 
-#include <netinet/in.h>
-
 size_t ipv4_length(const uint8_t *bytes, size_t length)
 {
 	size_t header, total;
@@ -17,38 +15,6 @@ size_t ipv4_length(const uint8_t *bytes, size_t length)
 		return 0;
 	}
 	return total;
-}
-
-void ipv4_flow_key(const uint8_t *packet, size_t length, bool inbound, struct flow_key *key)
-{
-	size_t header = (size_t)(packet[0] & 0x0f) * 4;
-
-	*key = (struct flow_key){
-		.source = address_ipv4(packet + 12),
-		.destination = address_ipv4(packet + 16),
-		.protocol = packet[9],
-		.inbound = inbound,
-	};
-	if ((get16(packet + 6) & IPV4_OFFSET) != 0 || length < header + 4) {
-		return;
-	}
-	switch (key->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-		key->source_port = get16(packet + header);
-		key->destination_port = get16(packet + header + 2);
-		key->has_ports = 1;
-		break;
-	case IPPROTO_ICMP:
-		key->source_port = key->destination_port = get16(packet + header);
-		key->has_ports = 1;
-		break;
-	default:
-		break;
-	}
 }
 
 static uint16_t fold(uint64_t sum)
@@ -88,11 +54,6 @@ uint16_t checksum_add(uint16_t sum, const uint8_t *bytes, size_t length)
 		total += word;
 	}
 	return fold((uint64_t)sum + __builtin_bswap16(fold(total)));
-}
-
-uint16_t checksum_pseudo(const uint8_t *packet, uint8_t protocol, uint16_t length)
-{
-	return fold((uint64_t)checksum_add(0, packet + 12, 8) + protocol + length);
 }
 
 void ipv4_set_checksum(uint8_t *packet)

@@ -1,5 +1,5 @@
 /*
- * IPv4 headers: validation, what a selector looks at, checksums, and the DSCP and ECN field.
+ * IPv4 headers: validation, checksums, and the DSCP and ECN field.
  */
 #ifndef LAGOPUS_IPV4_H_
 #define LAGOPUS_IPV4_H_
@@ -11,6 +11,8 @@
 #include "address.h"
 
 #define IPV4_HEADER 20
+#define IPV4_SOURCE 12
+#define IPV4_DESTINATION 16
 #define IPV4_DF 0x4000
 #define IPV4_MF 0x2000
 #define IPV4_OFFSET 0x1fff
@@ -26,14 +28,8 @@ enum ecn { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
  */
 size_t ipv4_length(const uint8_t *bytes, size_t length);
 
-/* For a packet that ipv4_length() accepted. */
-void ipv4_flow_key(const uint8_t *packet, size_t length, bool inbound, struct flow_key *key);
-
 /* Ones' complement sum (RFC 1071), folded to 16 bits, not inverted. */
 uint16_t checksum_add(uint16_t sum, const uint8_t *bytes, size_t length);
-
-/* Sum over the pseudo header of TCP and UDP. */
-uint16_t checksum_pseudo(const uint8_t *packet, uint8_t protocol, uint16_t length);
 
 void ipv4_set_checksum(uint8_t *packet);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/in6.h>
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -72,7 +73,7 @@ int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error 
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		return fail(fd, "create or attach to the TUN device", error);
 	}
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) < 0) {
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0) {
 		return fail(fd, "set the offloads of the TUN device", error);
 	}
 	if (ioctl(fd, TUNSETPERSIST, persist ? 1 : 0) < 0) {
@@ -84,11 +85,16 @@ int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error 
 	return fd;
 }
 
-static int open_raw(int protocol, struct net_error *error)
-{
-	int fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+const struct net_raw net_raw[NET_RAW_COUNT] = {
+	{ IPPROTO_ESP, false }, { IPPROTO_UDP, false }, { IPPROTO_AH, false },
+	{ IPPROTO_ESP, true },	{ IPPROTO_UDP, true },	{ IPPROTO_AH, true },
+};
 
-	return fd < 0 ? fail(fd, "open a raw socket", error) : fd;
+static int open_raw(int family, int protocol, struct net_error *error)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	return fd < 0 ? fail(fd, family == AF_INET6 ? "open an IPv6 raw socket" : "open a raw socket", error) : fd;
 }
 
 static int set_buffer(int fd, int forced, int plain, struct net_error *error)
@@ -103,10 +109,10 @@ static int set_buffer(int fd, int forced, int plain, struct net_error *error)
 	return fd;
 }
 
-int net_open_sender(uint32_t fwmark, struct net_error *error)
+int net_open_sender(bool is_ipv6, uint32_t fwmark, struct net_error *error)
 {
 	/* IPPROTO_RAW implies IP_HDRINCL and receives nothing. */
-	int fd = open_raw(IPPROTO_RAW, error);
+	int fd = open_raw(is_ipv6 ? AF_INET6 : AF_INET, IPPROTO_RAW, error);
 
 	if (fd < 0) {
 		return fd;
@@ -117,18 +123,13 @@ int net_open_sender(uint32_t fwmark, struct net_error *error)
 	return set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, error);
 }
 
-int net_open_esp(struct net_error *error)
+/* ESP in UDP to this port. Loads beyond the end of the packet drop it. */
+static int filter_udp(int fd, bool is_ipv6, uint16_t port, struct net_error *error)
 {
-	int fd = open_raw(IPPROTO_ESP, error);
-
-	return fd < 0 ? fd : set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, error);
-}
-
-int net_open_udp(uint16_t port, struct net_error *error)
-{
-	/* Offsets count from the IP header; loads beyond the end of the packet drop it. */
+	/* In IPv4 offsets count from the IP header, in IPv6 from the UDP header. */
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+		is_ipv6 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 0)
+			: (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
 		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_IND, 8),
@@ -140,11 +141,7 @@ int net_open_udp(uint16_t port, struct net_error *error)
 	struct sock_fprog filter = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 	struct sock_fprog closed = { .len = 1, .filter = closed_code };
 	char byte;
-	int fd = open_raw(IPPROTO_UDP, error);
 
-	if (fd < 0) {
-		return fd;
-	}
 	/* What arrived before the filter was there is dropped while nothing else can get in. */
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &closed, sizeof(closed)) < 0) {
 		return fail(fd, "filter the UDP socket", error);
@@ -154,5 +151,35 @@ int net_open_udp(uint16_t port, struct net_error *error)
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0) {
 		return fail(fd, "filter the UDP socket", error);
 	}
-	return set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, error);
+	return fd;
+}
+
+/* What receive.c puts headers together from. */
+static int ask_for_headers(int fd, struct net_error *error)
+{
+	static const int options[] = {
+		IPV6_RECVPKTINFO, IPV6_FLOWINFO, IPV6_RECVHOPLIMIT, IPV6_RECVHOPOPTS, IPV6_RECVRTHDR, IPV6_RECVDSTOPTS,
+	};
+	int on = 1;
+	size_t i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (setsockopt(fd, SOL_IPV6, options[i], &on, sizeof(on)) < 0) {
+			return fail(fd, "ask for IPv6 headers", error);
+		}
+	}
+	return fd;
+}
+
+int net_open_raw(const struct net_raw *raw, uint16_t udp_port, struct net_error *error)
+{
+	int fd = open_raw(raw->is_ipv6 ? AF_INET6 : AF_INET, raw->protocol, error);
+
+	if (fd >= 0 && raw->is_ipv6) {
+		fd = ask_for_headers(fd, error);
+	}
+	if (fd >= 0 && raw->protocol == IPPROTO_UDP) {
+		fd = filter_udp(fd, raw->is_ipv6, udp_port, error);
+	}
+	return fd < 0 ? fd : set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, error);
 }

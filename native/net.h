@@ -24,15 +24,22 @@ struct net_error {
 int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error);
 
 /* Sends packets whose outer header is ours, marked so that they are routed past the tunnel. */
-int net_open_sender(uint32_t fwmark, struct net_error *error);
+int net_open_sender(bool is_ipv6, uint32_t fwmark, struct net_error *error);
 
-/* Receives IP protocol 50. */
-int net_open_esp(struct net_error *error);
+/* What is received: an IP protocol in one family. */
+struct net_raw {
+	uint8_t protocol;
+	bool is_ipv6;
+};
+
+#define NET_RAW_COUNT 6
+extern const struct net_raw net_raw[NET_RAW_COUNT];
 
 /*
- * Receives its own copy of ESP in UDP to this port, which an IKE daemon owns. A filter keeps out
- * IKE (the non-ESP marker) and NAT keepalives (RFC 3948).
+ * Receives a protocol's packets: its own copy of ESP in UDP to this port, which an IKE daemon owns. A filter
+ * keeps out IKE (the non-ESP marker) and NAT keepalives (RFC 3948). In IPv6 the kernel gives no headers, but
+ * what they had (see receive.h).
  */
-int net_open_udp(uint16_t port, struct net_error *error);
+int net_open_raw(const struct net_raw *raw, uint16_t udp_port, struct net_error *error);
 
 #endif

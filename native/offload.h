@@ -15,9 +15,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "ip.h"
+
 /* A packet read from the TUN device on its way through split_next(). */
 struct split {
 	const uint8_t *packet;
+	struct ip ip;
 	size_t header;
 	size_t payload;
 	size_t segment;
@@ -28,8 +31,8 @@ struct split {
 	bool is_tcp_segmented;
 };
 
-/* For a packet that ipv4_length() accepted; false if the header does not describe it. */
-bool split_begin(struct split *split, const struct virtio_net_hdr *header, const uint8_t *packet, size_t length);
+/* False if the header does not describe the packet. */
+bool split_begin(struct split *split, const struct virtio_net_hdr *header, const uint8_t *packet, const struct ip *ip);
 /* Length of the largest packet that will come out. */
 size_t split_largest(const struct split *split);
 /* Writes the next packet with its checksums complete; 0 when there are no more. */
@@ -43,6 +46,7 @@ struct coalesced {
 	uint32_t count;
 	bool is_closed;
 	uint8_t *packet;
+	struct ip ip;
 	size_t header;
 	size_t total;
 	size_t segment;
@@ -60,8 +64,8 @@ struct coalescer {
 	struct coalesced flows[COALESCE_FLOWS];
 };
 
-/* Takes a well-formed packet, whose bytes must stay where they are until the next flush. */
-void coalesce_packet(struct coalescer *coalescer, uint8_t *packet, size_t length);
+/* Takes a packet, whose bytes must stay where they are until the next flush. */
+void coalesce_packet(struct coalescer *coalescer, uint8_t *packet, const struct ip *ip);
 void coalesce_flush(struct coalescer *coalescer);
 
 #endif

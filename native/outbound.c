@@ -10,16 +10,28 @@
 
 #define SEND_WAIT_MS 1
 
+/* How many of one family come next. */
+static uint32_t run_of(const struct transmit *tx, uint32_t first)
+{
+	uint32_t end = first + 1;
+
+	while (end < tx->count && tx->to[end].any.sa_family == tx->to[first].any.sa_family) {
+		end++;
+	}
+	return end - first;
+}
+
 static void transmit_flush(struct engine *engine)
 {
 	struct transmit *tx = &engine->tx;
-	struct pollfd writable = { .fd = engine->sender, .events = POLLOUT };
+	struct pollfd writable = { .events = POLLOUT };
 	bool has_waited = false;
 	uint32_t done = 0;
 	int sent;
 
 	while (done < tx->count) {
-		sent = sendmmsg(engine->sender, tx->messages + done, tx->count - done, MSG_DONTWAIT);
+		writable.fd = engine->senders[tx->to[done].any.sa_family == AF_INET6 ? FAMILY_IPV6 : FAMILY_IPV4];
+		sent = sendmmsg(writable.fd, tx->messages + done, run_of(tx, done), MSG_DONTWAIT);
 		if (sent > 0) {
 			done += (uint32_t)sent;
 			engine->statistics.outerPacketsSent += (uint32_t)sent;
@@ -49,7 +61,22 @@ static uint8_t *transmit_slot(struct engine *engine)
 	if (engine->tx.count == SLICE) {
 		transmit_flush(engine);
 	}
-	return engine->tx.slots + engine->tx.count * engine->tx.stride + ESP_HEADROOM;
+	return engine->tx.slots + engine->tx.count * engine->tx.stride + SA_HEADROOM;
+}
+
+static void set_destination(struct transmit *tx, const uint8_t *packet)
+{
+	struct msghdr *message = &tx->messages[tx->count].msg_hdr;
+
+	if (packet[0] >> 4 == 6) {
+		tx->to[tx->count].ipv6 = (struct sockaddr_in6){ .sin6_family = AF_INET6 };
+		memcpy(&tx->to[tx->count].ipv6.sin6_addr, packet + IPV6_DESTINATION, sizeof(struct in6_addr));
+		message->msg_namelen = sizeof(struct sockaddr_in6);
+	} else {
+		tx->to[tx->count].ipv4.sin_family = AF_INET;
+		memcpy(&tx->to[tx->count].ipv4.sin_addr, packet + IPV4_DESTINATION, sizeof(struct in_addr));
+		message->msg_namelen = sizeof(struct sockaddr_in);
+	}
 }
 
 static void transmit(struct engine *engine, uint8_t *packet, size_t length, uint32_t mark)
@@ -58,7 +85,7 @@ static void transmit(struct engine *engine, uint8_t *packet, size_t length, uint
 	struct msghdr *message = &tx->messages[tx->count].msg_hdr;
 
 	tx->parts[tx->count] = (struct iovec){ packet, length };
-	memcpy(&tx->to[tx->count].sin_addr, packet + 16, sizeof(struct in_addr));
+	set_destination(tx, packet);
 	/* The socket has the usual mark. */
 	message->msg_controllen = mark == engine->fwmark ? 0 : sizeof(tx->marks[0].bytes);
 	if (mark != engine->fwmark) {
@@ -67,7 +94,7 @@ static void transmit(struct engine *engine, uint8_t *packet, size_t length, uint
 	tx->count++;
 }
 
-static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
+static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip,
 	size_t largest, struct esp_packet *outer)
 {
 	uint32_t pending = sa->pending;
@@ -75,7 +102,9 @@ static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t
 
 	/* 0 would make the kernel choose. */
 	engine->identification += engine->identification == UINT16_MAX ? 2 : 1;
-	result = esp_encapsulate(sa, inner, length, largest, engine->identification, engine->now_ms, outer);
+	result = sa->protocol == IPPROTO_AH
+			 ? ah_encapsulate(sa, inner, ip, engine->identification, engine->now_ms, outer)
+			 : esp_encapsulate(sa, inner, ip, largest, engine->identification, engine->now_ms, outer);
 	note_sa(engine, sa, pending);
 	return result;
 }
@@ -83,19 +112,22 @@ static enum esp_result encapsulate(struct engine *engine, struct sa *sa, uint8_t
 enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length,
 	size_t largest, struct esp_packet *outer)
 {
-	enum esp_result result;
+	enum esp_result result = ESP_MALFORMED;
+	struct ip ip;
 
 	slice_begin(engine);
-	result = encapsulate(engine, sa, inner, length, largest, outer);
+	if (ip_parse(inner, length, &ip) && ip.length == length) {
+		result = encapsulate(engine, sa, inner, &ip, largest, outer);
+	}
 	slice_finish(engine);
 	return result;
 }
 
-static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, size_t length, size_t largest)
+static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest)
 {
 	struct esp_packet outer;
 
-	switch (encapsulate(engine, sa, inner, length, largest, &outer)) {
+	switch (encapsulate(engine, sa, inner, ip, largest, &outer)) {
 	case ESP_OK:
 		transmit(engine, outer.bytes, outer.length, sa->mark);
 		break;
@@ -118,21 +150,22 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	const struct flow *flow;
 	struct flow_key key;
 	struct split split;
+	struct ip ip;
 	uint32_t count = 0;
 	uint8_t *slot;
 
 	statistics->tunPacketsRead++;
-	length = length < sizeof(offload) ? 0 : ipv4_length(packet, length - sizeof(offload));
 	memcpy(&offload, bytes, sizeof(offload));
-	if (length == 0 || !split_begin(&split, &offload, packet, length)) {
-		statistics->outboundNotIpv4++;
+	if (length < sizeof(offload) || !ip_parse(packet, length - sizeof(offload), &ip) ||
+	    !split_begin(&split, &offload, packet, &ip)) {
+		statistics->outboundMalformed++;
 		return 1;
 	}
 	if (split_largest(&split) > tun->mtu) {
 		statistics->outboundTooLarge++;
 		return 1;
 	}
-	ipv4_flow_key(packet, length, false, &key);
+	ip_flow_key(packet, &ip, false, &key);
 	key.device = tun->index;
 	flow = lookup_flow(engine, &key);
 	switch (flow->action) {
@@ -143,7 +176,8 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 			count++;
 			count_policy(engine, flow->policy, length);
 			if (flow->action == FLOW_PROTECT) {
-				protect(engine, flow->sa, slot, length, tun->mtu);
+				ip.length = (uint32_t)length;
+				protect(engine, flow->sa, slot, &ip, tun->mtu);
 			} else {
 				statistics->bypassed++;
 				transmit(engine, slot, length, engine->fwmark);

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A multiple of the cache line, not of a page: the slots' first lines fall into different sets. */
-#define RX_STRIDE (MAX_PACKET + 1472)
-
 static void allocate_mark(struct msghdr *message, struct mark_message *mark)
 {
 	message->msg_control = mark->bytes;
@@ -24,7 +21,6 @@ static void allocate_mark(struct msghdr *message, struct mark_message *mark)
 static bool allocate(struct engine *engine, const struct engine_config *config)
 {
 	struct transmit *tx = &engine->tx;
-	struct receive *rx = &engine->rx;
 	uint32_t i, mtu = 0;
 
 	engine->tuns = calloc(config->device_count, sizeof(*engine->tuns));
@@ -41,24 +37,19 @@ static bool allocate(struct engine *engine, const struct engine_config *config)
 		engine->tuns[i].coalescer.context = &engine->tuns[i];
 		mtu = mtu > config->devices[i].mtu ? mtu : config->devices[i].mtu;
 	}
-	tx->stride = (ESP_HEADROOM + mtu + ESP_TAILROOM + 127) / 64 * 64;
+	tx->stride = (SA_HEADROOM + mtu + SA_TAILROOM + 127) / 64 * 64;
 	tx->slots = malloc(tx->stride * SLICE);
-	rx->slots = malloc((size_t)RX_STRIDE * SLICE);
 	engine->tun_buffer = malloc(sizeof(struct virtio_net_hdr) + MAX_PACKET);
-	if (!tx->slots || !rx->slots || !engine->tun_buffer) {
+	if (!tx->slots || !engine->tun_buffer || !receive_allocate(&engine->rx)) {
 		return false;
 	}
 	for (i = 0; i < SLICE; i++) {
-		tx->to[i].sin_family = AF_INET;
 		tx->messages[i].msg_hdr = (struct msghdr){
 			.msg_name = &tx->to[i],
-			.msg_namelen = sizeof(tx->to[i]),
 			.msg_iov = &tx->parts[i],
 			.msg_iovlen = 1,
 		};
 		allocate_mark(&tx->messages[i].msg_hdr, &tx->marks[i]);
-		rx->parts[i] = (struct iovec){ rx->slots + (size_t)i * RX_STRIDE, MAX_PACKET };
-		rx->messages[i].msg_hdr = (struct msghdr){ .msg_iov = &rx->parts[i], .msg_iovlen = 1 };
 	}
 	return true;
 }
@@ -66,10 +57,10 @@ static bool allocate(struct engine *engine, const struct engine_config *config)
 static void release(struct engine *engine)
 {
 	free(engine->tx.slots);
-	free(engine->rx.slots);
+	receive_release(&engine->rx);
 	free(engine->tun_buffer);
 	free(engine->tuns);
-	engine->tx.slots = engine->rx.slots = engine->tun_buffer = NULL;
+	engine->tx.slots = engine->tun_buffer = NULL;
 	engine->tuns = NULL;
 	engine->tun_count = 0;
 }
@@ -85,13 +76,20 @@ static void close_descriptors(struct engine *engine)
 {
 	uint32_t i;
 
-	for (i = 0; i < POLL_COUNT; i++) {
+	for (i = 0; i < NET_RAW_COUNT; i++) {
 		close_descriptor(engine->fds[i]);
 	}
 	for (i = 0; i < engine->tun_count; i++) {
 		close_descriptor(engine->tuns[i].fd);
 	}
-	close_descriptor(engine->sender);
+	close_descriptor(engine->senders[FAMILY_IPV4]);
+	close_descriptor(engine->senders[FAMILY_IPV6]);
+}
+
+/* A kernel may be without IPv6. */
+static bool is_missing(bool is_ipv6, const struct net_error *error)
+{
+	return is_ipv6 && error->number == EAFNOSUPPORT;
 }
 
 static bool open_descriptors(struct engine *engine, const struct engine_config *config, struct net_error *error)
@@ -99,10 +97,17 @@ static bool open_descriptors(struct engine *engine, const struct engine_config *
 	const struct engine_device *device;
 	uint32_t i;
 
-	if ((engine->sender = net_open_sender(config->fwmark, error)) < 0 ||
-	    (engine->fds[POLL_ESP] = net_open_esp(error)) < 0 ||
-	    (engine->fds[POLL_UDP] = net_open_udp(config->udp_port, error)) < 0) {
-		return false;
+	for (i = 0; i < FAMILIES; i++) {
+		engine->senders[i] = net_open_sender(i == FAMILY_IPV6, config->fwmark, error);
+		if (engine->senders[i] < 0 && !is_missing(i == FAMILY_IPV6, error)) {
+			return false;
+		}
+	}
+	for (i = 0; i < NET_RAW_COUNT; i++) {
+		engine->fds[i] = net_open_raw(&net_raw[i], config->udp_port, error);
+		if (engine->fds[i] < 0 && !is_missing(net_raw[i].is_ipv6, error)) {
+			return false;
+		}
 	}
 	for (i = 0; i < config->device_count; i++) {
 		device = &config->devices[i];
@@ -120,10 +125,10 @@ bool resources_open(struct engine *engine, const struct engine_config *config, s
 	uint32_t i;
 
 	*error = (struct net_error){ .what = "allocate packet buffers", .number = ENOMEM };
-	for (i = 0; i < POLL_COUNT; i++) {
+	for (i = 0; i < NET_RAW_COUNT; i++) {
 		engine->fds[i] = -1;
 	}
-	engine->sender = -1;
+	engine->senders[FAMILY_IPV4] = engine->senders[FAMILY_IPV6] = -1;
 	if (allocate(engine, config) && open_descriptors(engine, config, error)) {
 		return true;
 	}

@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #define MIN_NONCE 16
@@ -21,6 +22,21 @@ static bool get_device(napi_env env, const struct engine *engine, napi_value spe
 	return true;
 }
 
+static bool get_protocol(napi_env env, napi_value spec, uint8_t *result)
+{
+	uint32_t protocol;
+
+	if (!get_u32(env, spec, "protocol", &protocol)) {
+		return false;
+	}
+	if (protocol != IPPROTO_ESP && protocol != IPPROTO_AH) {
+		throw_error(env, "protocol: expected %d or %d", IPPROTO_ESP, IPPROTO_AH);
+		return false;
+	}
+	*result = (uint8_t)protocol;
+	return true;
+}
+
 static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, struct sa *sa)
 {
 	uint64_t highest, next;
@@ -30,7 +46,8 @@ static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, s
 	size_t length;
 
 	return get_device(env, engine, spec, &sa->device) && get_u32(env, spec, "mark", &sa->mark) &&
-	       get_bool(env, spec, "isInbound", &sa->inbound) && get_u32(env, spec, "spi", &sa->spi) &&
+	       get_bool(env, spec, "isInbound", &sa->inbound) && get_protocol(env, spec, &sa->protocol) &&
+	       get_bool(env, spec, "isTransport", &sa->is_transport) && get_u32(env, spec, "spi", &sa->spi) &&
 	       get_address(env, spec, "source", &sa->source) &&
 	       get_address(env, spec, "destination", &sa->destination) &&
 	       get_bool(env, spec, "isUdp", &sa->udp) && get_port(env, spec, "sourcePort", &sa->source_port) &&
@@ -111,7 +128,7 @@ napi_value method_add_sa(napi_env env, napi_callback_info info)
 		engine_clear_flows(call.engine);
 		return number(env, sa->handle);
 	}
-	esp_free(sa);
+	sa_free(sa);
 	free(sa);
 	return NULL;
 }

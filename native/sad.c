@@ -73,7 +73,7 @@ struct sa *sad_get(const struct sad *sad, uint32_t handle)
 	return slots_get(&sad->handles, handle);
 }
 
-struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, const struct address *destination)
+struct sa *sad_find_inbound(const struct sad *sad, uint8_t protocol, uint32_t spi, const struct address *destination)
 {
 	struct sa *sa;
 
@@ -81,7 +81,7 @@ struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, const struct ad
 		return NULL;
 	}
 	for (sa = sad->buckets[bucket_of(sad, spi)]; sa; sa = sa->hash_next) {
-		if (sa->spi == spi && address_equals(&sa->destination, destination)) {
+		if (sa->spi == spi && sa->protocol == protocol && address_equals(&sa->destination, destination)) {
 			return sa;
 		}
 	}
@@ -90,7 +90,7 @@ struct sa *sad_find_inbound(const struct sad *sad, uint32_t spi, const struct ad
 
 static void destroy(void *object)
 {
-	esp_free(object);
+	sa_free(object);
 	free(object);
 }
 

@@ -1,44 +1,44 @@
 #include "offload.h"
 
 #include "bytes.h"
-#include "ipv4.h"
 
 #include <netinet/in.h>
 
-#define TCP_HEADER 20
+#define TCP_HEADER 20u
 #define TCP_FLAGS 13
 #define TCP_CHECKSUM 16
 #define TCP_FIN 0x01
 #define TCP_PSH 0x08
 #define TCP_CWR 0x80
 
-bool split_begin(struct split *split, const struct virtio_net_hdr *header, const uint8_t *packet, size_t length)
+bool split_begin(struct split *split, const struct virtio_net_hdr *header, const uint8_t *packet, const struct ip *ip)
 {
-	size_t ip = (size_t)(packet[0] & 0x0f) * 4, tcp;
+	uint8_t type = ip->is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	size_t tcp;
 
-	*split = (struct split){ .packet = packet, .payload = length };
+	*split = (struct split){ .packet = packet, .ip = *ip, .payload = ip->length };
 	if (header->gso_type == VIRTIO_NET_HDR_GSO_NONE) {
 		if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
 			split->checksum_start = header->csum_start;
 			split->checksum_offset = header->csum_offset;
-			return split->checksum_start >= ip &&
-			       split->checksum_start + split->checksum_offset + sizeof(uint16_t) <= length;
+			return split->checksum_start >= ip->upper &&
+			       split->checksum_start + split->checksum_offset + sizeof(uint16_t) <= ip->length;
 		}
 		return true;
 	}
-	if (header->gso_type != VIRTIO_NET_HDR_GSO_TCPV4 || header->gso_size == 0 || packet[9] != IPPROTO_TCP ||
-	    length < ip + TCP_HEADER) {
+	if (header->gso_type != type || header->gso_size == 0 || ip->protocol != IPPROTO_TCP || ip->is_later_fragment ||
+	    ip->length < ip->upper + TCP_HEADER) {
 		return false;
 	}
-	tcp = (size_t)(packet[ip + 12] >> 4) * 4;
-	if (tcp < TCP_HEADER || length <= ip + tcp) {
+	tcp = (size_t)(packet[ip->upper + 12] >> 4) * 4;
+	if (tcp < TCP_HEADER || ip->length <= ip->upper + tcp) {
 		return false;
 	}
 	split->is_tcp_segmented = true;
-	split->header = ip + tcp;
-	split->payload = length - split->header;
+	split->header = ip->upper + tcp;
+	split->payload = ip->length - split->header;
 	split->segment = header->gso_size;
-	split->checksum_start = ip;
+	split->checksum_start = ip->upper;
 	split->checksum_offset = TCP_CHECKSUM;
 	return true;
 }
@@ -82,9 +82,11 @@ size_t split_next(struct split *split, uint8_t *out)
 	length = split->header + size;
 	memcpy(out, split->packet, split->header);
 	memcpy(out + split->header, split->packet + split->header + split->offset, size);
-	put16(out + 2, (uint16_t)length);
-	put16(out + 4, (uint16_t)(get16(out + 4) + split->offset / split->segment));
-	ipv4_set_checksum(out);
+	ip_set_length(out, &split->ip, length);
+	if (!split->ip.is_ipv6) {
+		put16(out + 4, (uint16_t)(get16(out + 4) + split->offset / split->segment));
+		ipv4_set_checksum(out);
+	}
 	put32(tcp + 4, get32(tcp + 4) + (uint32_t)split->offset);
 	if (split->offset > 0) {
 		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
@@ -93,8 +95,9 @@ size_t split_next(struct split *split, uint8_t *out)
 		tcp[TCP_FLAGS] &= (uint8_t)~(TCP_FIN | TCP_PSH);
 	}
 	put16(tcp + TCP_CHECKSUM, 0);
-	put16(tcp + TCP_CHECKSUM, ~checksum_add(checksum_pseudo(out, IPPROTO_TCP, (uint16_t)(length - split->checksum_start)),
-					tcp, length - split->checksum_start));
+	length -= split->checksum_start;
+	put16(tcp + TCP_CHECKSUM,
+		~checksum_add(ip_pseudo_sum(out, &split->ip, IPPROTO_TCP, (uint32_t)length), tcp, length));
 	split->offset += size;
-	return length;
+	return split->header + size;
 }

@@ -47,6 +47,11 @@ export function parseAddress(address: IpAddress | undefined, what: string): Addr
   return value;
 }
 
+/** fe80::/10; those of IPv4 are routed like others here. */
+export function isLinkLocal(address: Address): boolean {
+  return address >> 118n === 0xfe80n >> 6n;
+}
+
 export function addressBytes(address: Address): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeBigUInt64BE(address >> 64n);

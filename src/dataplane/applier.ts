@@ -19,7 +19,7 @@ import { errorMessage, type Logger } from '../util/index.ts';
 import type { Drills } from './drills.ts';
 import type { Handle } from './native.ts';
 import { describeSa } from './sa-record.ts';
-import { checkProtocol } from './sa-request.ts';
+import { parseProtocol } from './sa-request.ts';
 import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';
 import type { SpiReservations } from './spi-reservations.ts';
@@ -165,9 +165,9 @@ export class Applier {
     return { counters };
   }
 
-  #reserveSpi(protocol: Parameters<typeof checkProtocol>[0]): Outcome {
+  #reserveSpi(protocol: Parameters<typeof parseProtocol>[0]): Outcome {
     const { sad, reservations } = this.#options;
-    checkProtocol(protocol);
+    parseProtocol(protocol);
     return { spi: reservations.reserve((spi) => sad.hasInboundSpi(spi)) };
   }
 }

@@ -1,8 +1,8 @@
-import { type GetCapabilitiesResponse, Mode, Protocol } from '../proto/index.ts';
+import type { GetCapabilitiesResponse } from '../proto/index.ts';
 import type { Algorithms } from './algorithms.ts';
 import { MAX_BATCH } from './applier.ts';
 import { supportedFeatures } from './features.ts';
-import { MAX_REPLAY_WINDOW, MIN_SPI } from './sa-request.ts';
+import { MAX_REPLAY_WINDOW, MIN_SPI, supportedModes, supportedProtocols } from './sa-request.ts';
 
 /**
  * An operation is effective when the call that brought it returns; what it may wait for is a slice of
@@ -26,8 +26,8 @@ export function capabilities({
     server: 'lagopus-ipsec-agent dataplane',
     encryption: [...algorithms.encryption],
     integrity: [...algorithms.integrity],
-    protocols: [Protocol.PROTOCOL_ESP],
-    modes: [Mode.MODE_TUNNEL],
+    protocols: [...supportedProtocols],
+    modes: [...supportedModes],
     features: [...supportedFeatures],
     maxReplayWindow: MAX_REPLAY_WINDOW,
     ackLatencyUs: ACK_LATENCY_US,

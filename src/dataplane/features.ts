@@ -3,6 +3,8 @@ import { refuseFeature } from '../server/index.ts';
 
 /** What this dataplane implements of the contract's optional parts. */
 export const supportedFeatures: readonly Feature[] = [
+  Feature.FEATURE_IPV6_OUTER,
+  Feature.FEATURE_IPV6_INNER,
   Feature.FEATURE_UDP_ENCAPSULATION,
   Feature.FEATURE_ESN,
   Feature.FEATURE_INITIAL_SEQUENCE,

@@ -30,6 +30,9 @@ export type Handle = number;
 
 export type NativeSa = {
   readonly isInbound: boolean;
+  /** 50 is ESP, 51 AH. */
+  readonly protocol: number;
+  readonly isTransport: boolean;
   readonly spi: number;
   readonly source: Address;
   readonly destination: Address;
@@ -157,7 +160,7 @@ export type NativeEngine = {
   statistics(): Record<string, bigint>;
   /** One packet without any descriptor, as if the MTU were 1400: the outer packet, or an EspResult. */
   encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;
-  /** The inner packet of an outer IPv4 packet, or an EspResult. */
+  /** The inner packet of an outer packet, or an EspResult. */
   decapsulate(outer: Uint8Array): Buffer | number;
 };
 

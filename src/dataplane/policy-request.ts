@@ -3,7 +3,7 @@ import { Refusal } from '../server/index.ts';
 import { type Address, mappedIpv4 } from './address.ts';
 import { refuseOtherScopes } from './features.ts';
 import type { PolicyMatch } from './policy-order.ts';
-import { checkMode, checkProtocol, parseDirection, parseOuter } from './sa-request.ts';
+import { checkMode, parseDirection, parseOuter, parseProtocol, type SaName } from './sa-request.ts';
 import { parseMark, type Scope, scopeKey } from './scopes.ts';
 import { parseSelector, type Selector } from './selector.ts';
 
@@ -11,7 +11,10 @@ import { parseSelector, type Selector } from './selector.ts';
 const NOWHERE: Address = mappedIpv4(0);
 
 /** How a PROTECT policy finds its SA; SPI 0 is a trap. */
-export type Template = { readonly spi: number; readonly destination: Address; readonly reqid: number };
+export type Template = Pick<SaName, 'protocol' | 'spi'> & {
+  readonly destination: Address;
+  readonly reqid: number;
+};
 
 export type PolicyAct =
   | { readonly kind: 'protect'; readonly template: Template }
@@ -32,7 +35,7 @@ function parseTemplate(templates: readonly SaTemplate[]): Template {
   if (template === undefined || templates.length !== 1) {
     throw invalid(`a PROTECT policy needs exactly one template, got ${templates.length}`);
   }
-  checkProtocol(template.protocol);
+  const protocol = parseProtocol(template.protocol);
   checkMode(template.mode);
   const { spi, reqid } = template;
   // A trap may not know its peer yet.
@@ -40,7 +43,7 @@ function parseTemplate(templates: readonly SaTemplate[]): Template {
     spi === 0 && template.destination === undefined
       ? NOWHERE
       : parseOuter(template.destination, 'template destination');
-  return { spi, destination, reqid };
+  return { protocol, spi, destination, reqid };
 }
 
 /** @throws Refusal */

@@ -1,4 +1,4 @@
-import type { Sa, SaCounters, SaId, SaState } from '../proto/index.ts';
+import { Protocol, type Sa, type SaCounters, type SaId, type SaState } from '../proto/index.ts';
 import { type Address, encodeAddress, formatAddress } from './address.ts';
 import { type Handle, type NativeEngine, type NativeSa, NEVER, SaWord } from './native.ts';
 import type { SaName, SaRequest, UdpPorts } from './sa-request.ts';
@@ -24,8 +24,9 @@ export type SaRecord = {
  * carry neither.
  */
 export function saKey(name: SaName): string {
-  const { isInbound, spi, destination } = name;
-  return isInbound ? `in ${spi} ${destination}` : `out ${spi} ${destination} ${scopeKey(scopeOf(name))}`;
+  const { isInbound, protocol, spi, destination } = name;
+  const id = `${protocol} ${spi} ${destination}`;
+  return isInbound ? `in ${id}` : `out ${id} ${scopeKey(scopeOf(name))}`;
 }
 
 /** What of a scope names an SA. */
@@ -39,10 +40,11 @@ export function hasSameScope(a: SaName, b: SaName): boolean {
 
 /** "inbound ESP SA c0ffee00 to 198.18.0.1", for messages and logs. */
 export function describeSa(name: SaName): string {
+  const protocol = name.protocol === Protocol.PROTOCOL_AH ? 'AH' : 'ESP';
   const spi = name.spi.toString(16).padStart(8, '0');
   const scope = describeScope(scopeOf(name));
   return (
-    `${name.isInbound ? 'inbound' : 'outbound'} ESP SA ${spi} to ${formatAddress(name.destination)}` +
+    `${name.isInbound ? 'inbound' : 'outbound'} ${protocol} SA ${spi} to ${formatAddress(name.destination)}` +
     (scope === '' ? '' : ` (${scope})`)
   );
 }
@@ -80,6 +82,8 @@ export function nativeSaOf(request: SaRequest): NativeSa {
   const { sa, name, udp, softLifetime, hardLifetime } = request;
   return {
     isInbound: name.isInbound,
+    protocol: name.protocol,
+    isTransport: request.isTransport,
     spi: name.spi,
     source: request.source,
     destination: name.destination,

@@ -12,7 +12,7 @@ import {
   type UdpEncapsulation,
 } from '../proto/index.ts';
 import { Refusal, refuseFeature } from '../server/index.ts';
-import { type Address, familyOf, parseAddress } from './address.ts';
+import { type Address, familyOf, formatAddress, isLinkLocal, parseAddress } from './address.ts';
 import type { Algorithms } from './algorithms.ts';
 import { checkRequiredFeatures, refuseOtherScopes } from './features.ts';
 import { type DeviceIndex, parseMark, type Scope, type Scopes } from './scopes.ts';
@@ -25,6 +25,7 @@ const MAX_SELECTORS = 256;
 /** An SA's identity, checked. */
 export type SaName = Pick<Scope, 'ifId' | 'mark'> & {
   readonly isInbound: boolean;
+  readonly protocol: IpsecProtocol;
   readonly spi: number;
   readonly destination: Address;
 };
@@ -37,6 +38,7 @@ export type SaRequest = {
   readonly sa: Sa;
   readonly name: SaName;
   readonly source: Address;
+  readonly isTransport: boolean;
   readonly udp: UdpPorts | undefined;
   /** The TUN device of its scope. */
   readonly device: DeviceIndex;
@@ -63,40 +65,57 @@ export function parseDirection(direction: Direction): boolean {
   throw invalid(`unknown direction ${direction}`);
 }
 
-export function checkProtocol(protocol: Protocol): void {
-  if (protocol === Protocol.PROTOCOL_ESP) return;
+/** What an SA can be of. */
+export type IpsecProtocol = typeof Protocol.PROTOCOL_ESP | typeof Protocol.PROTOCOL_AH;
+
+export const supportedProtocols: readonly IpsecProtocol[] = [Protocol.PROTOCOL_ESP, Protocol.PROTOCOL_AH];
+export const supportedModes: readonly Mode[] = [Mode.MODE_TRANSPORT, Mode.MODE_TUNNEL];
+
+/** @throws Refusal */
+export function parseProtocol(protocol: Protocol): IpsecProtocol {
+  if (protocol === Protocol.PROTOCOL_ESP || protocol === Protocol.PROTOCOL_AH) return protocol;
   throw new Refusal(
     ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL,
-    `IPsec protocol ${protocol}${protocol === Protocol.PROTOCOL_AH ? ' (AH)' : ''} is not supported, only ESP`,
+    `IPsec protocol ${protocol} is not supported, only ESP (50) and AH (51)`,
   );
 }
 
+/** @throws Refusal */
 export function checkMode(mode: Mode): void {
-  if (mode === Mode.MODE_TUNNEL) return;
+  if (supportedModes.includes(mode)) return;
   throw new Refusal(
     ResultCode.RESULT_CODE_UNSUPPORTED_MODE,
-    `mode ${mode} is not supported, only tunnel mode (${Mode.MODE_TUNNEL})`,
+    `mode ${mode}${mode === Mode.MODE_BEET ? ' (BEET)' : ''} is not supported, only tunnel and transport mode`,
   );
 }
 
 /** @throws Refusal */
 export function parseOuter(address: IpAddress | undefined, what: string): Address {
   const parsed = parseAddress(address, what);
-  if (familyOf(parsed) === 4) return parsed;
+  if (!isLinkLocal(parsed)) return parsed;
   throw new Refusal(
     ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY,
-    `${what}: IPv6 is not supported, only IPv4`,
+    `${what}: the link-local address ${formatAddress(parsed)} is of one link, and an SA does not say of which`,
+  );
+}
+
+/** @throws Refusal when the outer header cannot have both. */
+export function checkSameFamily(source: Address, destination: Address): void {
+  if (familyOf(source) === familyOf(destination)) return;
+  throw invalid(
+    `the outer addresses ${formatAddress(source)} and ${formatAddress(destination)} are of two families`,
   );
 }
 
 /** @throws Refusal */
 export function parseSaName(id: SaId | undefined): SaName {
   if (id === undefined) throw invalid('the SA has no id');
-  checkProtocol(id.protocol);
+  const protocol = parseProtocol(id.protocol);
   refuseFeature(id.outerVrf !== '', Feature.FEATURE_VRF, 'outer packets have one routing domain');
   if (id.spi < MIN_SPI) throw invalid(`SPI ${id.spi} is reserved (RFC 4303, 2.1)`);
   return {
     isInbound: parseDirection(id.direction),
+    protocol,
     spi: id.spi,
     destination: parseOuter(id.destination, 'outer destination'),
     ifId: id.ifId,
@@ -110,10 +129,15 @@ export function parseSaName(id: SaId | undefined): SaName {
  */
 export function parseUdp(
   udp: UdpEncapsulation | undefined,
-  isInbound: boolean,
+  { isInbound, protocol }: Pick<SaName, 'isInbound' | 'protocol'>,
   encapPort: number,
 ): UdpPorts | undefined {
   if (udp === undefined) return undefined;
+  refuseFeature(
+    protocol === Protocol.PROTOCOL_AH,
+    Feature.FEATURE_UDP_ENCAPSULATION,
+    'there is none for AH (RFC 3948), whose ICV covers the addresses that a NAT changes',
+  );
   const { sourcePort, destinationPort } = udp;
   for (const port of [sourcePort, destinationPort]) {
     if (port < 1 || port > 65535) throw invalid(`UDP encapsulation: port ${port} is not one`);
@@ -130,9 +154,9 @@ function refuseUnimplemented(sa: Sa): void {
   refuseFeature(sa.ifIdOut !== 0, Feature.FEATURE_IF_ID, 'an SA has one, in its id');
   refuseOtherScopes(sa);
   refuseFeature(
-    sa.tfc !== 0 && sa.mode !== Mode.MODE_TUNNEL,
+    sa.tfc !== 0 && (sa.mode !== Mode.MODE_TUNNEL || sa.id?.protocol !== Protocol.PROTOCOL_ESP),
     Feature.FEATURE_TFC,
-    'only in tunnel mode does the packet inside say how long it is (RFC 4303, 2.7)',
+    'only in ESP’s tunnel mode does the packet inside say how long it is (RFC 4303, 2.7)',
   );
   refuseFeature(sa.cpu !== 0, Feature.FEATURE_CPU, 'there is one packet thread');
   refuseFeature(sa.ipcomp !== 0, Feature.FEATURE_IPCOMP, 'packets are not compressed');
@@ -247,17 +271,20 @@ export function parseSaRequest(
   checkRequiredFeatures(sa.requiredFeatures);
   refuseUnimplemented(sa);
   algorithms.check({
-    protocol: Protocol.PROTOCOL_ESP,
+    protocol: name.protocol,
     encryption: sa.encryption,
     encryptionKeyBytes: sa.encryptionKey.length,
     integrity: sa.integrity,
     integrityKeyBytes: sa.integrityKey.length,
   });
+  const source = parseOuter(sa.source, 'outer source');
+  checkSameFamily(source, name.destination);
   return {
     sa,
     name,
-    source: parseOuter(sa.source, 'outer source'),
-    udp: parseUdp(sa.udpEncapsulation, name.isInbound, encapPort),
+    source,
+    isTransport: sa.mode === Mode.MODE_TRANSPORT,
+    udp: parseUdp(sa.udpEncapsulation, name, encapPort),
     device: scopes.deviceOf({ ...name, vrf: sa.innerVrf }),
     outerMark: parseOuterMark(sa, name.isInbound, fwmark),
     softLifetime: sa.softLifetime ?? noLifetime,

@@ -7,7 +7,6 @@ import {
   type UpdateSa,
 } from '../proto/index.ts';
 import { type Author, differingFields, Refusal } from '../server/index.ts';
-import type { Address } from './address.ts';
 import type { Handle, NativeEngine } from './native.ts';
 import {
   describeSa,
@@ -20,6 +19,7 @@ import {
   withoutKeys,
 } from './sa-record.ts';
 import {
+  checkSameFamily,
   parseOuter,
   parseSaName,
   parseSaRequest,
@@ -113,7 +113,8 @@ export class Sad {
       throw new Refusal(ResultCode.RESULT_CODE_NOT_FOUND, `${describeSa(name)} is not there`);
     const source = parseOuter(update.newSource, 'new outer source');
     const destination = parseOuter(update.newDestination, 'new outer destination');
-    const udp = parseUdp(update.newUdpEncapsulation, name.isInbound, this.#options.encapPort);
+    checkSameFamily(source, destination);
+    const udp = parseUdp(update.newUdpEncapsulation, name, this.#options.encapPort);
     const moved = { ...name, destination };
     if (destination !== name.destination && this.#byKey.has(saKey(moved))) {
       throw new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(moved)} exists already`);
@@ -184,9 +185,9 @@ export class Sad {
     return record?.owner === owner ? record : undefined;
   }
 
-  /** The inbound SA of an SPI and destination, whatever its scope. */
-  findInbound(owner: string, spi: number, destination: Address): SaRecord | undefined {
-    const record = this.#byKey.get(saKey({ ...noScope, isInbound: true, spi, destination }));
+  /** The inbound SA of a protocol, SPI and destination, whatever its scope. */
+  findInbound(owner: string, name: Pick<SaName, 'protocol' | 'spi' | 'destination'>): SaRecord | undefined {
+    const record = this.#byKey.get(saKey({ ...noScope, ...name, isInbound: true }));
     return record?.owner === owner ? record : undefined;
   }
 

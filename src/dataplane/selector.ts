@@ -24,12 +24,6 @@ export function parseSelector(selector: TrafficSelector | undefined, what: strin
   const first = parseAddress(addresses?.first, `${what}: first address`);
   const last = parseAddress(addresses?.last, `${what}: last address`);
   const family = familyOf(first);
-  if (family === 6) {
-    throw new Refusal(
-      ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY,
-      `${what}: IPv6 is not supported, only IPv4`,
-    );
-  }
   if (family !== familyOf(last)) throw invalid('the addresses are of two families');
   if (first > last) throw invalid('the first address is above the last');
   if (ports === undefined) throw invalid('no ports: 0 to 65535 is any');

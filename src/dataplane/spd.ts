@@ -160,7 +160,7 @@ export class Spd {
   #checkNamedSa(act: PolicyAct, device: DeviceIndex, scope: Scope, { owner }: Author): void {
     if (act.kind !== 'protect' || act.template.spi === 0) return;
     const { sad, scopes } = this.#options;
-    const sa = sad.findInbound(owner, act.template.spi, act.template.destination);
+    const sa = sad.findInbound(owner, act.template);
     if (sa === undefined || sa.device === device) return;
     const hint = scope.mark !== undefined && sa.name.mark === undefined ? ': set mark_in_sa = yes' : '';
     throw new Refusal(

@@ -29,6 +29,8 @@ export const anySelector = flattenSelectors([
 export function nativeSa(suite: Suite, overrides: Partial<NativeSa> = {}): NativeSa {
   return {
     isInbound: false,
+    protocol: 50,
+    isTransport: false,
     spi: 0xc0000001,
     source: LEFT,
     destination: RIGHT,

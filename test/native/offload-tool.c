@@ -3,15 +3,18 @@
  *
  *     split      virtio_net_hdr and packet  ->  every packet that comes out
  *     coalesce   packet                     ->  virtio_net_hdr and packet, for every write
- *     decap      outer IPv4 packet          ->  one byte, enum esp_result
+ *     decap      outer packet               ->  one byte, enum esp_result; arguments: encryption (0 is AH),
+ *                                               and another one for transport mode
  *
  * A record is a big-endian 32-bit length and that many bytes. An empty one ends the input; for
  * coalesce, it flushes.
  */
 #include "../../native/bytes.h"
+#include "../../native/ah.h"
 #include "../../native/esp.h"
 #include "../../native/offload.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,6 +54,7 @@ static void split(const uint8_t *bytes, size_t length)
 {
 	struct virtio_net_hdr header;
 	struct split state;
+	struct ip ip;
 	struct iovec part;
 	uint8_t *out;
 
@@ -58,8 +62,8 @@ static void split(const uint8_t *bytes, size_t length)
 		return;
 	}
 	memcpy(&header, bytes, sizeof(header));
-	length = ipv4_length(bytes + sizeof(header), length - sizeof(header));
-	if (length == 0 || !split_begin(&state, &header, bytes + sizeof(header), length)) {
+	if (!ip_parse(bytes + sizeof(header), length - sizeof(header), &ip) ||
+	    !split_begin(&state, &header, bytes + sizeof(header), &ip)) {
 		return;
 	}
 	out = malloc(split_largest(&state));
@@ -82,27 +86,32 @@ static void decap(struct sa *sa, uint8_t *bytes, size_t length)
 	struct flow_key key;
 	uint8_t result = ESP_MALFORMED;
 	struct iovec part = { &result, 1 };
-	size_t total = ipv4_length(bytes, length), header = (size_t)(bytes[0] & 0x0f) * 4;
+	struct ip outer;
 
-	if (total >= header + ESP_HEADER) {
-		result = esp_decapsulate(sa, bytes + header, total - header, bytes[1], &inner);
+	if (ip_parse(bytes, length, &outer) && outer_spi_offset(&outer) != 0 &&
+	    (outer.protocol == IPPROTO_AH) == (sa->protocol == IPPROTO_AH)) {
+		result = sa->protocol == IPPROTO_AH ? ah_decapsulate(sa, bytes, &outer, &inner)
+						    : esp_decapsulate(sa, bytes, &outer, &inner);
 	}
 	if (result == ESP_OK) {
-		ipv4_flow_key(inner.bytes, inner.length, true, &key);
-		esp_selectors_match(sa, &key);
+		ip_flow_key(inner.bytes, &inner.ip, true, &key);
+		sa_selectors_match(sa, &key);
 	}
 	put_record(&part, 1);
 }
 
-static struct sa *make_sa(const char *encryption)
+static struct sa *make_sa(const char *encryption, bool is_transport)
 {
 	static uint8_t key[36], integrity_key[32];
 	struct sa *sa = calloc(1, sizeof(*sa));
-	bool gcm = atoi(encryption) == ENCR_AES_GCM_16;
+	bool gcm = atoi(encryption) == ENCR_AES_GCM_16, ah = atoi(encryption) == 0;
 
 	sa->inbound = true;
+	sa->protocol = ah ? IPPROTO_AH : IPPROTO_ESP;
+	sa->is_transport = is_transport;
+	sa->udp = is_transport && !ah;
 	if (!replay_init(&sa->replay, 64, false) ||
-	    !transform_init(&sa->transform, true, gcm ? ENCR_AES_GCM_16 : ENCR_AES_CBC, key, gcm ? 20 : 16,
+	    !transform_init(&sa->transform, true, gcm ? ENCR_AES_GCM_16 : ah ? 0 : ENCR_AES_CBC, key, gcm ? 20 : ah ? 0 : 16,
 		    gcm ? 0 : AUTH_HMAC_SHA2_256_128, integrity_key, gcm ? 0 : 32)) {
 		abort();
 	}
@@ -113,9 +122,10 @@ int main(int argc, char **argv)
 {
 	static struct coalescer coalescer = { .write = write_out };
 	const char *mode = argc > 1 ? argv[1] : "";
-	struct sa *sa = argc > 2 ? make_sa(argv[2]) : NULL;
+	struct sa *sa = argc > 2 ? make_sa(argv[2], argc > 3) : NULL;
 	uint8_t *bytes, **kept = NULL;
 	size_t length, count = 0;
+	struct ip ip;
 
 	while ((bytes = get_record(&length)) != NULL) {
 		if (strcmp(mode, "split") == 0) {
@@ -129,8 +139,8 @@ int main(int argc, char **argv)
 			kept[count++] = bytes;
 			if (length == 0) {
 				coalesce_flush(&coalescer);
-			} else {
-				coalesce_packet(&coalescer, bytes, length);
+			} else if (ip_parse(bytes, length, &ip)) {
+				coalesce_packet(&coalescer, bytes, &ip);
 			}
 		}
 	}
@@ -140,7 +150,7 @@ int main(int argc, char **argv)
 	}
 	free(kept);
 	if (sa) {
-		esp_free(sa);
+		sa_free(sa);
 		free(sa);
 	}
 	return 0;

@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import { inRepository } from '../support/index.ts';
 
 const SOURCES = [
+  'sa.c',
+  'outer.c',
   'esp.c',
+  'ah.c',
+  'mute.c',
+  'ip.c',
   'ipv4.c',
+  'ipv6.c',
   'replay.c',
   'transform.c',
   'transform-aead.c',

@@ -245,8 +245,14 @@ describe('the contract over a unix socket', () => {
       [{ id: { ...id, ifId: 1 } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /IF_ID.*ifId: 1/],
       [{ id: { ...id, outerVrf: 'x' } }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /VRF/],
       [{ requiredFeatures: [Feature.FEATURE_CPU] }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /CPU/],
-      [{ id: { ...id, protocol: Protocol.PROTOCOL_AH } }, ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL, /AH/],
-      [{ mode: Mode.MODE_TRANSPORT }, ResultCode.RESULT_CODE_UNSUPPORTED_MODE, /tunnel/],
+      [{ id: { ...id, protocol: 108 as Protocol } }, ResultCode.RESULT_CODE_UNSUPPORTED_PROTOCOL, /108/],
+      [
+        { id: { ...id, protocol: Protocol.PROTOCOL_AH } },
+        ResultCode.RESULT_CODE_INVALID,
+        /AH has no encryption/,
+      ],
+      [{ mode: Mode.MODE_BEET }, ResultCode.RESULT_CODE_UNSUPPORTED_MODE, /BEET/],
+      [{ mode: Mode.MODE_TRANSPORT, tfc: 1000 }, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, /TFC/],
       [{ encryption: 23 }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /23/],
       [{ encryption: 0 }, ResultCode.RESULT_CODE_INVALID, /NULL/],
       [{ encryptionKey: randomBytes(29) }, ResultCode.RESULT_CODE_UNSUPPORTED_ALGORITHM, /128 or 192 or 256/],
@@ -266,7 +272,21 @@ describe('the contract over a unix socket', () => {
         /AUTH_AES_128_GMAC is for AH/,
       ],
       [{ integrity: 12, integrityKey: randomBytes(32) }, ResultCode.RESULT_CODE_INVALID, /AEAD/],
-      [{ source: { value: randomBytes(16) } }, ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY, /IPv6/],
+      [
+        { source: { value: Buffer.from('fe800000000000000000000000000001', 'hex') } },
+        ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY,
+        /link-local address fe80::1/,
+      ],
+      [
+        { source: { value: Buffer.from('20010db8000000000000000000000001', 'hex') } },
+        ResultCode.RESULT_CODE_INVALID,
+        /2001:db8::1 and 198\.18\.0\.2 are of two families/,
+      ],
+      [
+        { source: { value: Buffer.from('00000000000000000000ffffc6120001', 'hex') } },
+        ResultCode.RESULT_CODE_INVALID,
+        /IPv4-mapped/,
+      ],
       [{ source: { value: randomBytes(5) } }, ResultCode.RESULT_CODE_INVALID, /4 or 16 bytes/],
       [{ id: undefined }, ResultCode.RESULT_CODE_INVALID, /id/],
       [{ id: { ...id, spi: 255 } }, ResultCode.RESULT_CODE_INVALID, /reserved/],
@@ -309,6 +329,15 @@ describe('the contract over a unix socket', () => {
     assert.equal(unknownFeature.code, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE);
     const empty = await client.one({});
     assert.equal(empty.code, ResultCode.RESULT_CODE_INVALID);
+    const ahInUdp = await refusal(
+      outbound({
+        ...{ id: { ...id, protocol: Protocol.PROTOCOL_AH }, encryption: 0, encryptionKey: Buffer.alloc(0) },
+        ...{ integrity: 12, integrityKey: randomBytes(32) },
+        udpEncapsulation: { sourcePort: 4500, destinationPort: 4500 },
+      }),
+    );
+    assert.equal(ahInUdp.code, ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE);
+    assert.match(ahInUdp.message, /UDP_ENCAPSULATION.*AH/);
     const two = await client.one({ ...deleteSa(id), ...addSa(outbound()) });
     assert.equal(two.code, ResultCode.RESULT_CODE_INVALID);
   });
