@@ -1,15 +1,20 @@
 #!/bin/sh
-# Installs what debian-packages.txt lists and the machine lacks; as an ordinary user, says how.
+# debian-packages.sh [PACKAGE...]: installs what the machine lacks of these, or of what debian-packages.txt
+# lists; as an ordinary user, says how.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/lib.sh"
 
 command -v dpkg-query >/dev/null ||
-  die "this machine has no dpkg; install what scripts/debian-packages.txt names by other means"
+  die "this machine has no dpkg; install ${*:-what scripts/debian-packages.txt names} by other means"
 
 arch=$(dpkg --print-architecture)
-wanted=$(sed 's/#.*//' "$root/scripts/debian-packages.txt" |
-  awk -v arch="$arch" 'NF == 1 || $2 == arch { print $1 }' | sort)
+if [ $# -gt 0 ]; then
+  wanted=$(printf '%s\n' "$@" | sort)
+else
+  wanted=$(sed 's/#.*//' "$root/scripts/debian-packages.txt" |
+    awk -v arch="$arch" 'NF == 1 || $2 == arch { print $1 }' | sort)
+fi
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | awk '$1 == "installed" { print $2 }' | sort -u)
 missing=$(printf '%s\n' "$wanted" "$installed" "$installed" | sort | uniq -u | tr '\n' ' ')
 missing=${missing% }
@@ -51,5 +56,18 @@ case " $missing " in
         /etc/systemd/system/strongswan-swanctl.service
     fi
     say 'strongSwan is installed but its service is not enabled (systemctl enable --now strongswan)'
+    ;;
+esac
+case " $missing " in
+  *' docker.io '*)
+    for unit in docker.service docker.socket containerd.service; do
+      if command -v systemctl >/dev/null; then
+        systemctl --quiet disable "$unit"
+      else
+        rm -f "/etc/systemd/system/multi-user.target.wants/$unit" \
+          "/etc/systemd/system/sockets.target.wants/$unit"
+      fi
+    done
+    say 'docker is installed but its service is not enabled (systemctl enable --now docker)'
     ;;
 esac

@@ -12,7 +12,8 @@ run() {
     --test-timeout="${LAGOPUS_TEST_TIMEOUT_MS:-120000}" "$@"
 }
 
-unit_files=$(find test -name "*.test.ts" -not -path "test/integration/*" -not -path "test/conformance/*" | sort)
+unit_files=$(find test -name "*.test.ts" -not -path "test/integration/*" -not -path "test/conformance/*" \
+  -not -path "test/containers/*" | sort)
 integration_files=$(find test/integration test/conformance -name "*.test.ts" | sort)
 
 [ "$what" != all ] || sh scripts/check.sh

@@ -72,6 +72,11 @@ struct private_kernel_lagopus_feed_t {
 	server_t *server;
 
 	/**
+	 * TRUE if the socket's group may connect, not only its owner
+	 */
+	bool group_access;
+
+	/**
 	 * Identity of this charon
 	 */
 	u_char instance[INSTANCE_LEN];
@@ -616,7 +621,8 @@ static void accept_agent(server_handler_t *handler, int fd, uid_t uid)
 {
 	private_kernel_lagopus_feed_t *this = get_feed(handler);
 
-	if (uid != 0 && uid != geteuid())
+	/* with group access the file's mode has decided */
+	if (!this->group_access && uid != 0 && uid != geteuid())
 	{
 		reject(fd, CODE_REFUSED, "user is not permitted");
 		return;
@@ -689,6 +695,9 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 		.queue_limit = lib->settings->get_int(lib->settings,
 							"%s.plugins.kernel-lagopus.queue_limit",
 							DEFAULT_QUEUE_LIMIT, lib->ns),
+		.group_access = lib->settings->get_bool(lib->settings,
+							"%s.plugins.kernel-lagopus.group_access", FALSE,
+							lib->ns),
 	);
 
 	time_monotonic(&this->started);
@@ -700,7 +709,8 @@ kernel_lagopus_feed_t *kernel_lagopus_feed_create(mutex_t *mutex,
 	}
 	/* its thread uses this object, but not before it knows the server */
 	mutex->lock(mutex);
-	this->server = server_create(get_path(), &this->server_handler);
+	this->server = server_create(get_path(), this->group_access,
+								 &this->server_handler);
 	mutex->unlock(mutex);
 	if (!this->server)
 	{

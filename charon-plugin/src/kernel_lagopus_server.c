@@ -187,7 +187,7 @@ METHOD(server_t, destroy, void,
 /*
  * Described in header.
  */
-server_t *server_create(const char *path, server_handler_t *handler)
+server_t *server_create(const char *path, bool group, server_handler_t *handler)
 {
 	private_server_t *this;
 
@@ -200,6 +200,7 @@ server_t *server_create(const char *path, server_handler_t *handler)
 		.socket = {
 			.fd = -1,
 			.path = strdup(path),
+			.group_access = group,
 		},
 		.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	);

@@ -68,9 +68,10 @@ struct server_t {
  * Start to serve.
  *
  * @param path		path of the socket
+ * @param group		TRUE if the socket's group may connect
  * @param handler	handler, has to outlive the server
  * @return			NULL if it can't run
  */
-server_t *server_create(const char *path, server_handler_t *handler);
+server_t *server_create(const char *path, bool group, server_handler_t *handler);
 
 #endif /** KERNEL_LAGOPUS_SERVER_H_ @}*/

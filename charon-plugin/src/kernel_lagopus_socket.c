@@ -53,6 +53,20 @@ static bool bind_path(int fd, struct sockaddr_un *addr)
 		   bind(fd, (struct sockaddr*)addr, sizeof(*addr)) == 0;
 }
 
+/**
+ * Open the file to its group. It was private until now, so nobody else got in
+ */
+static bool open_to_group(const char *path)
+{
+	gid_t gid = lib->caps->get_gid(lib->caps);
+
+	if (gid != getegid() && lchown(path, -1, gid) != 0)
+	{
+		return FALSE;
+	}
+	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) == 0;
+}
+
 /*
  * Described in header.
  */
@@ -80,7 +94,8 @@ bool listening_socket_open(listening_socket_t *this, const char **error)
 	/* on Linux the file gets the mode the socket has when it is bound: it is
 	 * private from the start, and the process-wide umask is left alone */
 	if (fchmod(fd, S_IRUSR | S_IWUSR) != 0 || !bind_path(fd, &addr) ||
-		lstat(this->path, &st) != 0 || listen(fd, BACKLOG) != 0)
+		lstat(this->path, &st) != 0 || listen(fd, BACKLOG) != 0 ||
+		(this->group_access && !open_to_group(this->path)))
 	{
 		*error = strerror(errno);
 		close(fd);

@@ -4,8 +4,9 @@
  * @defgroup kernel_lagopus_socket kernel_lagopus_socket
  * @{ @ingroup kernel_lagopus
  *
- * The listening unix socket: created private, never taken from a charon that
- * still answers, and removed only by who made it.
+ * The listening unix socket: created private and then, if that is wished, opened
+ * to a group; never taken from a charon that still answers, and removed only by
+ * who made it.
  */
 
 #ifndef KERNEL_LAGOPUS_SOCKET_H_
@@ -25,15 +26,18 @@ struct listening_socket_t {
 	int fd;
 	/** file it is reached by */
 	char *path;
+	/** whether the file's group may connect, not only its owner */
+	bool group_access;
 	/** identity of that file */
 	dev_t dev;
 	ino_t ino;
 };
 
 /**
- * Listen, mode 0600.
+ * Listen, mode 0600; with group access 0660, for charon.group if that is set,
+ * else for the group the file got from its directory or from the process.
  *
- * @param this			socket, its path is set
+ * @param this			socket, its path and access are set
  * @param error			receives what failed
  * @return				FALSE if it is impossible (now)
  */

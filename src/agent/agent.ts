@@ -107,6 +107,7 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
       explain: (spi, call) => explain(parseSpi(spi), { engine, dataplane, vici, audit }, call),
     },
     logger,
+    config.control,
   );
   await using _metrics =
     config.metrics &&

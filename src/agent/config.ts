@@ -58,7 +58,13 @@ export const agentConfigSchema = z.strictObject({
       allowance: z.int().min(0).default(10),
     })
     .prefault({}),
-  control: z.strictObject({ socket: absolutePath.default(DEFAULT_CONTROL_SOCKET) }).prefault({}),
+  control: z
+    .strictObject({
+      socket: absolutePath.default(DEFAULT_CONTROL_SOCKET),
+      /** Mode 0660 instead of 0600: who is in the process's group (or a setgid folder's) may ask too. */
+      groupAccess: z.boolean().default(false),
+    })
+    .prefault({}),
   /** In order: the first one that matches gives an SA and its policies their inner VRF. */
   vrfRules: z.array(vrfRuleSchema).max(4_096).default([]),
   /** How often charon's counters are brought up to date. */

@@ -14,7 +14,7 @@ function describeFailure(path: string, error: NodeJS.ErrnoException): AgentError
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: `no agent: ${path} does not exist; start \`ipsec-agent run\`, or name its socket with --socket`,
     ECONNREFUSED: `no agent answers on ${path}; start \`ipsec-agent run\``,
-    EACCES: `may not open ${path}: run as root`,
+    EACCES: `may not open ${path}: run as root or in the socket's group`,
   };
   return new AgentError(reasons[error.code ?? ''] ?? `${path}: ${error.message}`, {
     code: 'unavailable',

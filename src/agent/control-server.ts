@@ -42,7 +42,7 @@ function ask(handlers: ControlHandlers, url: string, call: Call): Promise<unknow
 }
 
 /**
- * HTTP and JSON on a unix socket that only root opens: GET /status, /sad, /diff, /plan and
+ * HTTP and JSON on a unix socket that only its owner opens, or the group as well: GET /status, /sad, /diff, /plan and
  * /explain/SPI. The command line asks here.
  *
  * @throws AgentError `busy` when another agent serves the same socket, `invalid-input` when
@@ -52,6 +52,7 @@ export async function startControlServer(
   path: string,
   handlers: ControlHandlers,
   logger: Logger,
+  access: { readonly groupAccess: boolean } = { groupAccess: false },
 ): Promise<AsyncDisposable> {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const signal = AbortSignal.timeout(REQUEST_DEADLINE_MS);
@@ -72,7 +73,7 @@ export async function startControlServer(
   const server = createServer((request, response) => {
     void answer(request, response);
   });
-  await listenOnUnix(server, path, 'control.socket');
+  await listenOnUnix(server, { path, setting: 'control.socket', ...access });
   server.on('error', (error) => logger.warn({ reason: error.message }, 'control socket failed'));
   return {
     async [Symbol.asyncDispose](): Promise<void> {

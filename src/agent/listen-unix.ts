@@ -35,16 +35,25 @@ async function makeWay(path: string, setting: string): Promise<void> {
   await unlink(path);
 }
 
+export type UnixPlace = {
+  readonly path: string;
+  /** The key of the configuration that names another place. */
+  readonly setting: string;
+  /** Whether the socket's group may connect too: the process's, or a setgid folder's. */
+  readonly groupAccess?: boolean;
+};
+
 /**
- * Listens on a unix socket for its owner alone, in the place of a dead predecessor's. `setting` is the
- * key of the configuration that names another place.
+ * Listens on a unix socket for its owner alone, or for the group too, in the place of a dead
+ * predecessor's.
  *
  * @throws AgentError `busy` when somebody answers there, `invalid-input` when something else is in its place
  */
-export async function listenOnUnix(server: Server, path: string, setting: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+export async function listenOnUnix(server: Server, place: UnixPlace): Promise<void> {
+  const { path, setting, groupAccess = false } = place;
+  await mkdir(dirname(path), { recursive: true, mode: groupAccess ? 0o750 : 0o700 });
   await makeWay(path, setting);
-  const previousUmask = process.umask(0o177);
+  const previousUmask = process.umask(groupAccess ? 0o117 : 0o177);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -56,5 +65,5 @@ export async function listenOnUnix(server: Server, path: string, setting: string
   } finally {
     process.umask(previousUmask);
   }
-  await chmod(path, 0o600);
+  await chmod(path, groupAccess ? 0o660 : 0o600);
 }

@@ -56,7 +56,7 @@ export async function startMetricsServer(
   });
   const where = parseMetricsAddress(address);
   if (where === undefined) throw new AgentError(`${address} is no address`, { code: 'invalid-input' });
-  if ('path' in where) await listenOnUnix(server, where.path, 'metrics.listen');
+  if ('path' in where) await listenOnUnix(server, { path: where.path, setting: 'metrics.listen' });
   else {
     await listenOnTcp(server, where.host, where.port);
     if (!isLoopback(where.host)) {

@@ -128,6 +128,7 @@ export async function runViciAgent(config: AgentConfig, options: RunAgentOptions
       explain: (spi, call) => explain(parseSpi(spi), call),
     },
     logger,
+    config.control,
   );
   const metrics = new StatusMetrics(new Registry(), status);
   await using _metrics = config.metrics && (await startMetricsServer(config.metrics.listen, metrics, logger));

@@ -161,7 +161,9 @@ function abortError(signal: AbortSignal): AgentError {
 
 function describeSocketError(path: string, error: NodeJS.ErrnoException): AgentError {
   const isTransient = NOBODY_LISTENS.has(error.code);
-  const hint = isTransient ? 'is charon running, with the kernel-lagopus plugin?' : 'run as root';
+  const hint = isTransient
+    ? 'is charon running, with the kernel-lagopus plugin?'
+    : "run as root or in the socket's group";
   return new AgentError(`no key feed on ${path} (${errorMessage(error)}): ${hint}`, {
     code: 'unavailable',
     retryable: isTransient,

@@ -10,6 +10,11 @@ const listenUri = z
 export function listenFields(defaultUri: string) {
   return {
     listen: listenUri.default(defaultUri),
+    /**
+     * A unix socket's mode is 0660 instead of 0600: for an agent that is not root, in the process's group
+     * (or a setgid folder's). Who may open it may install keys.
+     */
+    groupAccess: z.boolean().default(false),
     /** For TCP: the server's certificate, and the CA of the clients it answers. PEM files. */
     tls: z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath }).optional(),
     /** Speak plain TCP. Keys cross the network in clear. */
@@ -19,6 +24,7 @@ export function listenFields(defaultUri: string) {
 
 export type ListenConfig = {
   readonly listen: string;
+  readonly groupAccess?: boolean;
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
   readonly insecure: boolean;
 };

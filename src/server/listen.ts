@@ -25,8 +25,8 @@ function isAnswering(path: string): Promise<boolean> {
 }
 
 /** Makes the way free: the directory there, a dead predecessor's socket gone. */
-async function prepareSocket(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+async function prepareSocket(path: string, groupAccess: boolean): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: groupAccess ? 0o750 : 0o700 });
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
@@ -63,7 +63,7 @@ function bind(server: Server, target: string, creds: ServerCredentials): Promise
 }
 
 /**
- * Binds the server. A unix socket is the owner's alone from the moment it exists.
+ * Binds the server. A unix socket is the owner's alone from the moment it exists, or its group's too.
  * @returns the TCP port, or undefined for a unix socket
  * @throws AgentError saying where and why
  */
@@ -72,8 +72,9 @@ export async function listen(server: Server, config: ListenConfig): Promise<numb
     if (!config.listen.startsWith(UNIX)) {
       return await bind(server, config.listen.slice(TCP.length), await credentials(config));
     }
-    await prepareSocket(config.listen.slice(UNIX.length));
-    const umask = process.umask(0o177);
+    const { groupAccess = false } = config;
+    await prepareSocket(config.listen.slice(UNIX.length), groupAccess);
+    const umask = process.umask(groupAccess ? 0o117 : 0o177);
     try {
       await bind(server, config.listen, ServerCredentials.createInsecure());
     } finally {

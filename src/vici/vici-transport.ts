@@ -116,7 +116,9 @@ async function connectOnce(uri: string, deadline: Deadline): Promise<ConnectOutc
 
 function describeError(uri: string, error: NodeJS.ErrnoException): AgentError {
   const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
-  const hint = isForbidden ? 'run as root' : 'is charon running, with the vici plugin?';
+  const hint = isForbidden
+    ? "run as root or in the socket's group"
+    : 'is charon running, with the vici plugin?';
   return new AgentError(`no VICI on ${uri} (${errorMessage(error)}): ${hint}`, {
     code: 'unavailable',
     retryable: !isForbidden,

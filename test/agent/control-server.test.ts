@@ -46,3 +46,10 @@ test("takes the place of a dead agent's socket, for its owner alone", async () =
   assert.ok(statSync(path).isSocket());
   assert.equal(statSync(path).mode & 0o777, 0o600);
 });
+
+test('opens its socket to the group where that is wished, and to nobody else', async () => {
+  await using dir = new TempDir();
+  const path = dir.file('agent.sock');
+  await using _agent = await startControlServer(path, unused, silentLogger, { groupAccess: true });
+  assert.equal(statSync(path).mode & 0o777, 0o660);
+});

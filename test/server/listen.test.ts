@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { type ChannelCredentials, Client, credentials, Server } from '@grpc/grpc-js';
 import { listen } from '../../src/server/listen.ts';
 
-const noTls = { tls: undefined, insecure: false };
+const noTls = { groupAccess: false, tls: undefined, insecure: false };
 
 function openssl(dir: string, ...args: readonly string[]): void {
   execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
@@ -67,6 +67,15 @@ describe('listening', () => {
     server.forceShutdown();
   });
 
+  it('opens the socket to its group where that is wished, and to nobody else', async () => {
+    const path = join(dir, 'shared', 'a.sock');
+    const server = new Server();
+    await listen(server, { listen: `unix://${path}`, ...noTls, groupAccess: true });
+    assert.equal(statSync(path).mode & 0o777, 0o660);
+    assert.equal(statSync(join(dir, 'shared')).mode & 0o777, 0o750);
+    server.forceShutdown();
+  });
+
   it('does not take a socket from a process that answers, nor remove a file', async () => {
     const path = join(dir, 'taken.sock');
     const other: NetServer = createServer().listen(path);
@@ -83,7 +92,7 @@ describe('listening', () => {
     const at = (name: string): string => join(dir, name);
     const server = new Server();
     const tls = { ca: at('ca.pem'), cert: at('server.pem'), key: at('server.key') };
-    const port = await listen(server, { listen: 'tcp://127.0.0.1:0', tls, insecure: false });
+    const port = await listen(server, { listen: 'tcp://127.0.0.1:0', ...noTls, tls });
     const target = `127.0.0.1:${port}`;
     const [ca, key, cert] = ['ca.pem', 'client.key', 'client.pem'].map((name) => readFileSync(at(name)));
     assert.ok(ca && key && cert);
@@ -94,7 +103,7 @@ describe('listening', () => {
   });
 
   it('says where it could not', async () => {
-    const lost = { listen: 'tcp://192.0.2.1:1', tls: undefined, insecure: true };
+    const lost = { listen: 'tcp://192.0.2.1:1', ...noTls, insecure: true };
     await assert.rejects(listen(new Server(), lost), /cannot listen on tcp:\/\/192\.0\.2\.1:1/);
   });
 });

@@ -38,6 +38,9 @@ export {
   type PacketEnd,
   PacketFlow,
   type ReceivedCounts,
+  receivedSchema,
+  type SentCounts,
+  sentSchema,
 } from './packets.ts';
 export {
   gatewayPeer,
@@ -51,7 +54,7 @@ export {
 } from './peer.ts';
 export { countInMemory, findProcess, residentKib } from './process-memory.ts';
 export { AgentProcess, DataplaneProcess, type Launcher, type LogLevel } from './product-processes.ts';
-export { ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
+export { type ChildSaLister, ikeSas, rekeyChild, rekeyIke, replacingChildSa } from './rekey.ts';
 export { diffOf, sadOf, statusOf } from './reports.ts';
 export { inRepository, ROOT } from './repository.ts';
 export { ScaleRig } from './scale-rig.ts';
@@ -70,7 +73,7 @@ export {
 } from './scene.ts';
 export { formatSettings, mergeSettings, type Settings } from './settings.ts';
 export { SocketRelay } from './socket-relay.ts';
-export { type ListedChildSa, Swanctl } from './swanctl.ts';
+export { type ListedChildSa, parseChildSas, Swanctl } from './swanctl.ts';
 export { TempDir } from './temp-dir.ts';
 export {
   CHILD_NAME,

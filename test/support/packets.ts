@@ -5,7 +5,8 @@ import type { ManagedProcess } from './managed-process.ts';
 import type { NetNamespace } from './net-namespace.ts';
 import { inRepository } from './repository.ts';
 
-const sentSchema = z.object({
+/** What `packet-counter send` prints at its end. */
+export const sentSchema = z.object({
   /** Packets that left, numbered 0 .. sent-1. */
   sent: z.number(),
   /** Attempts the kernel refused; each was tried again with the same number. */
@@ -14,7 +15,8 @@ const sentSchema = z.object({
   elapsedMs: z.number(),
 });
 
-const receivedSchema = z.object({
+/** What `packet-counter receive` prints. */
+export const receivedSchema = z.object({
   /** Distinct numbers. */
   received: z.number(),
   duplicates: z.number(),

@@ -1,12 +1,15 @@
 import { eventually } from './eventually.ts';
 import type { Peer } from './peer.ts';
-import type { ListedChildSa } from './swanctl.ts';
+import type { ListedChildSa, Swanctl } from './swanctl.ts';
 import { CHILD_NAME, IKE_NAME } from './tunnel.ts';
+
+/** Whoever can list its CHILD_SAs. */
+export type ChildSaLister = { readonly swanctl: Pick<Swanctl, 'childSas'> };
 
 type SpiPair = { readonly in: number; readonly out: number };
 
 /** The one CHILD_SA in use; undefined while there is none, or two. */
-async function currentSpis(peer: Peer): Promise<SpiPair | undefined> {
+async function currentSpis(peer: ChildSaLister): Promise<SpiPair | undefined> {
   const [sa, ...others] = (await peer.swanctl.childSas()).filter(({ state }) => state === 'INSTALLED');
   return sa === undefined || others.length > 0 ? undefined : spisOf(sa);
 }
@@ -17,7 +20,7 @@ function spisOf({ spiIn, spiOut }: ListedChildSa): SpiPair {
 
 /** Runs what replaces the only CHILD_SA, and returns when both ends use the new one. */
 export async function replacingChildSa(
-  [self, other]: readonly [Peer, Peer],
+  [self, other]: readonly [ChildSaLister, ChildSaLister],
   replace: () => Promise<unknown>,
   timeoutMs = 10_000,
 ): Promise<void> {

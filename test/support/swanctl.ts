@@ -77,23 +77,26 @@ export class Swanctl {
 
   /** Every CHILD_SA of every IKE_SA, in charon's order. */
   async childSas(): Promise<ListedChildSa[]> {
-    const { stdout } = await this.run(['--list-sas', '--raw']);
-    return [...stdout.matchAll(/\{name=(\S+) uniqueid=\d+ reqid=\d+ (.*?)\}/g)].map((match) => {
-      const field = (key: string): string =>
-        new RegExp(`(?:^| )${key}=(\\S+)`).exec(match[2] ?? '')?.[1] ?? '';
-      return {
-        name: match[1] ?? '',
-        state: field('state'),
-        mode: field('mode'),
-        spiIn: Number.parseInt(field('spi-in'), 16),
-        spiOut: Number.parseInt(field('spi-out'), 16),
-        packetsIn: Number(field('packets-in')),
-        packetsOut: Number(field('packets-out')),
-        bytesIn: Number(field('bytes-in')),
-        bytesOut: Number(field('bytes-out')),
-      };
-    });
+    return parseChildSas((await this.run(['--list-sas', '--raw'])).stdout);
   }
+}
+
+/** What `swanctl --list-sas --raw` says of CHILD_SAs. */
+export function parseChildSas(listing: string): ListedChildSa[] {
+  return [...listing.matchAll(/\{name=(\S+) uniqueid=\d+ reqid=\d+ (.*?)\}/g)].map((match) => {
+    const field = (key: string): string => new RegExp(`(?:^| )${key}=(\\S+)`).exec(match[2] ?? '')?.[1] ?? '';
+    return {
+      name: match[1] ?? '',
+      state: field('state'),
+      mode: field('mode'),
+      spiIn: Number.parseInt(field('spi-in'), 16),
+      spiOut: Number.parseInt(field('spi-out'), 16),
+      packetsIn: Number(field('packets-in')),
+      packetsOut: Number(field('packets-out')),
+      bytesIn: Number(field('bytes-in')),
+      bytesOut: Number(field('bytes-out')),
+    };
+  });
 }
 
 function selector(what: { readonly child: string } | { readonly ike: string }): [string, string] {

@@ -1,0 +1,60 @@
+#!/bin/sh
+# test-containers.sh [node --test options]: builds the images of a gateway and tests them in containers.
+# Installs what it needs on Debian, uses the docker daemon that answers or one of its own, and takes
+# everything away again but the images in build/containers. Where that is impossible it fails.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/scripts/lib.sh"
+. "$root/scripts/docker-daemon.sh"
+cd "$root"
+mkdir -p build/logs build/containers
+
+exec 9>build/containers.lock
+flock -n 9 || { say 'waiting for another run in this folder' && flock 9; }
+
+docker version >/dev/null 2>&1 || sh scripts/debian-packages.sh docker.io
+
+tag=test
+repository=lagopus-ipsec-agent
+targets='stock strongswan client agent dataplane'
+
+# Containers and networks of runs that were killed too: test/containers labels what it makes.
+remove_leftovers() {
+  label=label=lagopus-ipsec-agent.test
+  for kind in container volume network; do
+    case $kind in
+      container) leftovers=$(docker ps -aq --filter "$label") ;;
+      *) leftovers=$(docker "$kind" ls -q --filter "$label") ;;
+    esac
+    # shellcheck disable=SC2086 # a list of ids
+    [ -z "$leftovers" ] || docker "$kind" rm $([ $kind = container ] && echo '-f -v') $leftovers >/dev/null
+  done
+}
+
+# A daemon that is not ours keeps nothing of us.
+remove_images() {
+  [ -z "$daemon_pid" ] || return 0
+  # shellcheck disable=SC2046 # a list of ids
+  docker image rm -f $(docker image ls -q "$repository/*" | sort -u) >/dev/null 2>&1 || true
+}
+
+clean_up() {
+  trap - EXIT
+  remove_leftovers || true
+  remove_images
+  stop_daemon
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT TERM
+
+find_daemon
+remove_leftovers
+bases=$(sh scripts/container-bases.sh)
+for target in $targets; do
+  # shellcheck disable=SC2086 # a list of arguments
+  run_step "image $target" "build/logs/container-$target.log" \
+    docker build --network host --target "$target" -t "$repository/$target:$tag" $bases .
+done
+
+TESTCONTAINERS_RYUK_DISABLED=true LAGOPUS_TAG=$tag timeout --foreground 900 \
+  node --test --test-concurrency=1 --test-force-exit --test-timeout=240000 "$@" test/containers/*.test.ts
