@@ -35,6 +35,7 @@ sources() {
 debian_base() {
   sources >"$out/debian.list"
   mmdebstrap -q --variant=apt --mode=root --format=tar --include=ca-certificates \
+    --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-include=/usr/share/doc/*/copyright' \
