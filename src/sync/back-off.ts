@@ -70,9 +70,7 @@ export class BackOffs {
     this.#entries.delete(key);
   }
 
-  keepOnly(keys: ReadonlySet<string>): void {
-    for (const key of this.#entries.keys()) {
-      if (!keys.has(key)) this.#entries.delete(key);
-    }
+  keepOnly(isKept: (key: string) => boolean): void {
+    for (const key of this.#entries.keys()) if (!isKept(key)) this.#entries.delete(key);
   }
 }

@@ -26,6 +26,8 @@ type Batch = {
   /** The snapshot the entries belong to. */
   readonly generation: number;
   readonly plan: PlanRun | undefined;
+  /** A comparison was under way at some moment since it was cut: that left its entries out. */
+  isLeftOut: boolean;
 };
 
 /** A request whose answer did not come, until a listing tells. */
@@ -189,6 +191,7 @@ export class Pipeline {
    */
   startTouchLog(): ReadonlySet<string> {
     const log = new Set<string>(this.#inFlight?.entries.flatMap(({ operation }) => operationKeys(operation)));
+    if (this.#inFlight !== undefined) this.#inFlight.isLeftOut = true;
     this.#touchLogs.add(log);
     return log;
   }
@@ -265,14 +268,15 @@ export class Pipeline {
       const hasOvertaken = this.#overtakeUnknown(keys);
       if (isFlush) this.#dropPlan();
       if (prepared.kind === 'answer') {
-        if (prepared.answer.kind !== 'ok') this.#doubtIfCompared();
+        // A comparison that is under way leaves the entry out.
+        if (prepared.answer.kind !== 'ok' && this.#touchLogs.size > 0) this.#options.revisions.doubt();
         this.#answer(item, prepared.answer);
         continue;
       }
       entries.push({ operation: prepared.operation, item, isUnsettled: isUnseen || hasOvertaken });
       for (const key of keys) batchKeys.add(key);
     }
-    return entries.length === 0 ? undefined : { entries, generation: this.#generation, plan: undefined };
+    return entries.length === 0 ? undefined : this.#batch(entries, undefined);
   }
 
   /** Later work on an entry decides what becomes of it, not what a listing says of earlier work. */
@@ -300,7 +304,11 @@ export class Pipeline {
     if (plan.left === 0) this.#plan = undefined;
     if (operations.length === 0) return undefined;
     const entries = operations.map((operation) => ({ operation, item: undefined, isUnsettled: false }));
-    return { entries, generation: this.#generation, plan };
+    return this.#batch(entries, plan);
+  }
+
+  #batch(entries: readonly Entry[], plan: PlanRun | undefined): Batch {
+    return { entries, generation: this.#generation, plan, isLeftOut: this.#touchLogs.size > 0 };
   }
 
   #finish(batch: Batch, outcome: ApplyOutcome): void {
@@ -343,10 +351,12 @@ export class Pipeline {
     noteResult(this.#options.journal, operation, result, item === undefined ? 'repair' : 'request');
     batch.plan?.note(operation, result);
     const isAwaited = item?.answer !== undefined;
+    // What it left as it was, nobody has seen: a move changes an SA's addresses and nothing else.
+    const isWhole = isEffective(operation, result) && operation.kind !== 'update-sa';
+    if (batch.isLeftOut && !isWhole) this.#options.revisions.doubt();
     if (isEffective(operation, result)) {
       for (const key of operationKeys(operation)) this.#options.backOffs.clear(key);
     } else {
-      this.#doubtIfCompared();
       if (!isAwaited && result.kind === 'refused') this.#backOff(operation, result.reason);
       // What was to be done before is left to be done.
       else if (isUnsettled) this.#options.hooks.suspect();
@@ -382,11 +392,6 @@ export class Pipeline {
   #distrust(): void {
     this.#isTrusted = false;
     this.#options.revisions.doubt();
-  }
-
-  /** A comparison leaves out what requests touch: one that fails leaves its entry as nobody has seen it. */
-  #doubtIfCompared(): void {
-    if (this.#touchLogs.size > 0) this.#options.revisions.doubt();
   }
 
   #answer(item: WorkItem, answer: SyncAnswer): void {

@@ -150,7 +150,8 @@ export class RepairCycle {
   ): Promise<CycleSummary | undefined> {
     const { pipeline, backOffs, lastKnown, rekeys } = this.#options;
     const repair = this.plan(comparison, withheld, capabilities);
-    backOffs.keepOnly(repair.keys);
+    // Of what requests touched meanwhile the comparison does not tell.
+    backOffs.keepOnly((key) => repair.keys.has(key) || touched.has(key));
     const summary = await pipeline.run(repair.operations, touched);
     if (!isCurrent()) return undefined;
     this.#auditsSinceListing = 0;

@@ -106,6 +106,8 @@ export class FakeDataplane implements AsyncDisposable {
   chunkSize = 1_000;
   /** Listings end without their last message. */
   cutsListings = false;
+  /** Called when a listing of SAs is asked for, before anything is read. */
+  onListing: () => void = () => undefined;
   /** So many reads are answered with UNAVAILABLE. */
   unavailableReads = 0;
   /** What each watcher asked to resume after. */
@@ -448,6 +450,7 @@ export class FakeDataplane implements AsyncDisposable {
 
   #listSas(call: ServerWritableStream<ListSasRequest, ListSasResponse>): void {
     this.listings += 1;
+    this.onListing();
     const { ownerId, fingerprintNonce, usedSinceMs } = call.request;
     const sas = [...this.#sas.values()]
       .filter((held) => ownerId === '' || held.ownerId === ownerId)

@@ -132,7 +132,9 @@ export class FakePlugin implements AsyncDisposable {
       for (const { bytes, offset } of splitter.push(chunk)) this.#receive(decodeAgentMessage(bytes, offset));
     });
     socket.on('close', () => {
-      if (this.#peer === socket) this.#peer = undefined;
+      if (this.#peer !== socket) return;
+      this.#peer = undefined;
+      this.readiness = undefined;
     });
     this.send(this.hello);
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ResultCode } from '../../src/proto/index.ts';
-import type { Usage } from '../../src/sync/index.ts';
+import type { SyncAnswer, Usage } from '../../src/sync/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
 import { EMPTY, INSTANCE, SyncLab, type TestAgent } from '../support/sync-lab.ts';
 
 const AUDIT_MS = 10_000;
 const AUDITS_PER_LISTING = 20;
+const NOTHING = { added: 0, updated: 0, deleted: 0, failed: 0, unknown: 0 };
 
 /** Lets one audit come, and waits until it has ended. */
 async function audit(agent: TestAgent): Promise<void> {
@@ -69,6 +70,23 @@ test('everything is listed now and then, whatever the revision says (12)', async
   await audit(agent);
   assert.equal(lab.dataplane.listings, listings + 1);
   assert.equal(agent.engine.status().rekeys.length, 1);
+});
+
+test('an SA that was moved while it compared is looked at again: a move leaves the rest as it was (12)', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await settled(lab);
+  lab.dataplane.changeSa(0x1001, { reqid: 99 });
+  const { id, source } = sampleSa({ direction: 'inbound', spi: 0x1001 });
+  const move = { source, destination: '198.18.0.9', udpEncapsulation: undefined, reqid: undefined };
+  let moved: Promise<SyncAnswer> | undefined;
+  lab.dataplane.onListing = () => {
+    moved ??= agent.engine.handle({ kind: 'update-sa', id, move });
+  };
+  await agent.engine.audit();
+  assert.equal((await moved)?.kind, 'ok');
+  assert.deepEqual(agent.engine.status().lastCycle, NOTHING);
+  await audit(agent);
+  assert.deepEqual(await agent.differences(), []);
 });
 
 test('an audit that somebody asks for lists everything', async () => {

@@ -304,6 +304,19 @@ test('retries a failed deletion with back-off, and lets nothing wait for it', as
   );
 });
 
+test('does not forget what failed while it compared, and left that out', async () => {
+  await using lab = await SyncLab.start();
+  const agent = await lab.agent();
+  await agent.ready();
+  await agent.add(inbound(0x1001));
+  lab.dataplane.refuseNext('deleteSa', ResultCode.RESULT_CODE_TEMPORARY);
+  agent.engine.change({ kind: 'delete-sa', id: inbound(0x1001).id });
+  await agent.engine.audit();
+  assert.equal(agent.engine.status().repairs[0]?.attempts, 1);
+  assert.equal(agent.engine.status().isInSync, false);
+  await agent.until('it is gone', () => lab.dataplane.sas.length === 0, 200);
+});
+
 test('goes on with a failed deletion when a request on the same entry is refused', async () => {
   await using lab = await SyncLab.start();
   const agent = await lab.agent();
