@@ -1,4 +1,5 @@
-import { addressBytes, formatAddress, type ObservedSelector, type PortRange } from '../sad/index.ts';
+import type { ObservedSelector, PortRange } from '../sad/index.ts';
+import { addressBytes, formatAddress } from '../util/index.ts';
 
 /** Names that charon takes from /etc/protocols. */
 const PROTOCOLS: Readonly<Record<string, number>> = {

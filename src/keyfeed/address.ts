@@ -1,5 +1,4 @@
-import ipaddr from 'ipaddr.js';
-import { AgentError } from '../util/index.ts';
+import { AgentError, addressBytes, formatAddress, formatIpv4 } from '../util/index.ts';
 import type { ByteReader } from './byte-reader.ts';
 
 /** Reads a family byte: how many bytes its addresses have. */
@@ -10,16 +9,16 @@ export function decodeFamily(reader: ByteReader): 4 | 16 {
   throw reader.malformed(`address family ${family} is neither 4 nor 6`);
 }
 
-/** 4 or 16 bytes as canonical text (RFC 5952 for IPv6). */
-export function decodeAddress(bytes: Uint8Array): string {
-  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  return new ipaddr.IPv6([...bytes]).toRFC5952String();
+/** The next 4 or 16 bytes as canonical text (RFC 5952 for IPv6). */
+export function decodeAddress(reader: ByteReader, lengthBytes: 4 | 16): string {
+  return lengthBytes === 4 ? formatIpv4(reader.u32()) : formatAddress(reader.bytes(16));
 }
 
 /** Text as 4 or 16 bytes; throws `invalid-input` when it is no address. */
 export function encodeAddress(address: string): Uint8Array {
-  if (!ipaddr.isValid(address)) {
-    throw new AgentError(`"${address}" is not an IP address`, { code: 'invalid-input' });
+  try {
+    return addressBytes(address);
+  } catch (cause) {
+    throw new AgentError(`"${address}" is not an IP address`, { code: 'invalid-input', cause });
   }
-  return Uint8Array.from(ipaddr.parse(address).toByteArray());
 }

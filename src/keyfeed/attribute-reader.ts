@@ -3,35 +3,42 @@ import { type Attribute, HIGHEST_TAG, REPEATABLE_TAGS } from './attributes.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CRITICAL_BIT } from './wire.ts';
 
-/** Where a value is in the payload. */
+/** Where a value is in the frame. */
 type Found = { readonly position: number; readonly length: number };
 
+/** The frame's type comes before its attributes. */
+const TYPE_BYTES = 1;
+
 /**
- * The attributes of one frame by their tags. Values are read where they are: to be done
- * before the frame is wiped. Unknown ones are skipped unless critical.
+ * The attributes of a frame by their tags, of one frame after the other. Values are read where they are:
+ * to be done before the frame is wiped. Unknown ones are skipped unless critical.
  */
 export class AttributeReader {
-  /** By tag; most come once. */
-  readonly #found: (Found | undefined)[] = [];
+  /** By tag; 0, where the type is, when there is none. */
+  readonly #positions: number[] = Array(HIGHEST_TAG + 1).fill(0);
+  readonly #lengths: number[] = Array(HIGHEST_TAG + 1).fill(0);
   /** What came after the first one of its tag. */
   #others: Map<number, Found[]> | undefined;
-  readonly #reader: ByteReader;
-  readonly #message: string;
-  readonly #offset: number;
+  readonly #reader = new ByteReader();
+  #message = '';
+  #offset = 0;
 
-  /** `offset` is that of the frame's first byte in the stream. */
-  constructor(payload: Uint8Array, message: string, offset: number) {
+  /** From now on reads this frame. `offset` is that of its first byte in the stream. */
+  open(frame: Uint8Array, message: string, offset: number): void {
     this.#message = message;
     this.#offset = offset;
-    this.#reader = new ByteReader(payload, message, offset);
+    this.#others = undefined;
+    this.#positions.fill(0);
     const reader = this.#reader;
+    reader.open(frame, message, offset);
+    reader.skip(TYPE_BYTES);
     while (reader.remaining > 0) {
       const at = reader.position;
       const tag = reader.u16();
       const length = reader.u16();
       const { position } = reader;
       reader.skip(length);
-      this.#add(tag, { position, length }, offset + at);
+      this.#add(tag, position, length, offset + at);
     }
   }
 
@@ -44,40 +51,53 @@ export class AttributeReader {
   }
 
   optional<T>(attribute: Attribute<T>): T | undefined {
-    const found = this.#found[attribute.tag];
-    if (found === undefined) return undefined;
-    const second = this.#others?.get(attribute.tag)?.[0];
+    const { tag } = attribute;
+    const position = this.#positionOf(tag);
+    if (position === 0) return undefined;
+    const second = this.#others?.get(tag)?.[0];
     if (second !== undefined) {
       throw new MalformedError(
         `${this.#message}: a second ${attribute.name}`,
         this.#offset + second.position,
       );
     }
-    return this.#decode(attribute, found);
+    return this.#decode(attribute, position, this.#lengthOf(tag));
   }
 
   repeated<T>(attribute: Attribute<T>): readonly T[] {
-    const first = this.#found[attribute.tag];
-    if (first === undefined) return [];
-    return [first, ...(this.#others?.get(attribute.tag) ?? [])].map((found) =>
-      this.#decode(attribute, found),
-    );
+    const { tag } = attribute;
+    const position = this.#positionOf(tag);
+    if (position === 0) return [];
+    const values = [this.#decode(attribute, position, this.#lengthOf(tag))];
+    for (const other of this.#others?.get(tag) ?? []) {
+      values.push(this.#decode(attribute, other.position, other.length));
+    }
+    return values;
   }
 
-  #decode<T>(attribute: Attribute<T>, { position, length }: Found): T {
+  #positionOf(tag: number): number {
+    return this.#positions[tag] ?? 0;
+  }
+
+  #lengthOf(tag: number): number {
+    return this.#lengths[tag] ?? 0;
+  }
+
+  #decode<T>(attribute: Attribute<T>, position: number, length: number): T {
     this.#reader.narrow(position, length, attribute.name);
     const decoded = attribute.codec.decode(this.#reader);
     this.#reader.end();
     return decoded;
   }
 
-  #add(tag: number, found: Found, offset: number): void {
+  #add(tag: number, position: number, length: number, offset: number): void {
     if (tag > HIGHEST_TAG || tag === 0) {
       if ((tag & CRITICAL_BIT) === 0) return;
       throw new MalformedError(`${this.#message}: unknown critical attribute ${tag}`, offset);
     }
-    if (this.#found[tag] === undefined) {
-      this.#found[tag] = found;
+    if (this.#positionOf(tag) === 0) {
+      this.#positions[tag] = position;
+      this.#lengths[tag] = length;
       return;
     }
     if (!REPEATABLE_TAGS.has(tag)) {
@@ -85,6 +105,7 @@ export class AttributeReader {
     }
     this.#others ??= new Map();
     const others = this.#others.get(tag);
+    const found = { position, length };
     if (others === undefined) this.#others.set(tag, [found]);
     else others.push(found);
   }

@@ -2,25 +2,27 @@ import { MalformedError } from '../util/index.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+const NOTHING = new Uint8Array(0);
+
 /**
- * Reads big-endian values from bytes and never past their end. One reader serves a whole frame: what
+ * Reads big-endian values from bytes and never past their end. One reader serves frame after frame: what
  * every attribute of every SA would otherwise need an object for adds up.
  */
 export class ByteReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #offset: number;
-  readonly #what: string;
+  #bytes: Uint8Array = NOTHING;
+  #offset = 0;
+  #what = '';
   #part: string | undefined;
   #position = 0;
-  #end: number;
+  #end = 0;
 
-  /** `what` and `offset` (of the first byte in the stream) appear in errors. */
-  constructor(bytes: Uint8Array, what: string, offset: number) {
+  /** From now on reads these bytes. `what` and `offset` (of their first in the stream) appear in errors. */
+  open(bytes: Uint8Array, what: string, offset: number): void {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#what = what;
     this.#offset = offset;
+    this.#part = undefined;
+    this.#position = 0;
     this.#end = bytes.length;
   }
 
@@ -45,19 +47,23 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1));
+    return this.#byte(this.#advance(1));
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#advance(2));
+    const at = this.#advance(2);
+    return (this.#byte(at) << 8) | this.#byte(at + 1);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4));
+    return this.#word(this.#advance(4));
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#advance(8));
+    const at = this.#advance(8);
+    const high = this.#word(at);
+    const low = this.#word(at + 4);
+    return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low);
   }
 
   /** A view of the next bytes, not a copy. */
@@ -85,6 +91,21 @@ export class ByteReader {
   malformed(problem: string): MalformedError {
     const where = this.#part === undefined ? this.#what : `${this.#what}: ${this.#part}`;
     return new MalformedError(`${where}: ${problem}`, this.#offset + this.#position);
+  }
+
+  /** At a position that was advanced over. A DataView for every frame would cost more than all its values. */
+  #byte(at: number): number {
+    return this.#bytes[at] ?? 0;
+  }
+
+  #word(at: number): number {
+    return (
+      ((this.#byte(at) << 24) |
+        (this.#byte(at + 1) << 16) |
+        (this.#byte(at + 2) << 8) |
+        this.#byte(at + 3)) >>>
+      0
+    );
   }
 
   #advance(count: number): number {

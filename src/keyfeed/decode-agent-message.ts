@@ -10,7 +10,8 @@ const agentKind = kindOf(AGENT_MESSAGE, 'the agent');
 /** Decodes one frame of an agent: the plugin's side of the protocol, for tests and tools. */
 export function decodeAgentMessage(frame: Uint8Array, offset = 0): AgentMessage {
   const kind = agentKind(frame, offset);
-  const from = new AttributeReader(frame.subarray(1), kind, offset + 1);
+  const from = new AttributeReader();
+  from.open(frame, kind, offset);
   switch (kind) {
     case 'agent-hello':
       return {

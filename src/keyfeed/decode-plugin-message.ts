@@ -9,14 +9,18 @@ const pluginKind = kindOf(PLUGIN_MESSAGE, 'the plugin');
 
 /**
  * Decodes one frame of the plugin. Keys are copied into SecretBytes, which the
- * caller owns; the frame stays the caller's to wipe.
+ * caller owns; the frame stays the caller's to wipe. One reader may serve frame after frame.
  *
  * Throws MalformedError with the offset in the stream, or an AgentError of code
  * `unsupported` for a HELLO of another version.
  */
-export function decodePluginMessage(frame: Uint8Array, offset = 0): PluginMessage {
+export function decodePluginMessage(
+  frame: Uint8Array,
+  offset = 0,
+  from = new AttributeReader(),
+): PluginMessage {
   const kind = pluginKind(frame, offset);
-  const from = new AttributeReader(frame.subarray(1), kind, offset + 1);
+  from.open(frame, kind, offset);
   switch (kind) {
     case 'hello':
       return decodeHello(from);

@@ -18,7 +18,10 @@ export type Frame = {
 export class FrameSplitter {
   readonly #limitBytes: number;
   readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #headerView = new DataView(this.#header.buffer);
   #headerLength = 0;
+  /** Of the frame whose header is complete. */
+  #frameBytes = 0;
   #body: Uint8Array | undefined;
   #bodyLength = 0;
   #offset = 0;
@@ -43,7 +46,7 @@ export class FrameSplitter {
           position += this.#takeHeader(chunk, position);
           continue;
         }
-        const frameBytes = this.#frameBytes();
+        const frameBytes = this.#frameBytes;
         const available = Math.min(frameBytes - this.#bodyLength, chunk.length - position);
         const piece = chunk.subarray(position, position + available);
         position += available;
@@ -69,7 +72,7 @@ export class FrameSplitter {
 
   #takeHeader(chunk: Uint8Array, position: number): number {
     const count = Math.min(HEADER_BYTES - this.#headerLength, chunk.length - position);
-    this.#header.set(chunk.subarray(position, position + count), this.#headerLength);
+    for (let at = 0; at < count; at += 1) this.#header[this.#headerLength + at] = chunk[position + at] ?? 0;
     this.#headerLength += count;
     this.#offset += count;
     if (this.#headerLength === HEADER_BYTES) this.#checkLength();
@@ -77,7 +80,8 @@ export class FrameSplitter {
   }
 
   #checkLength(): void {
-    const length = this.#frameBytes();
+    const length = this.#headerView.getUint32(0);
+    this.#frameBytes = length;
     if (length >= 1 && length <= this.#limitBytes) return;
     this.#failure = new MalformedError(
       `a frame of ${length} bytes, 1 to ${this.#limitBytes} allowed`,
@@ -102,9 +106,5 @@ export class FrameSplitter {
     this.#bodyLength = 0;
     this.#headerLength = 0;
     return body;
-  }
-
-  #frameBytes(): number {
-    return new DataView(this.#header.buffer).getUint32(0);
   }
 }

@@ -1,4 +1,5 @@
 import { AgentError, assertNever } from '../util/index.ts';
+import { AttributeReader } from './attribute-reader.ts';
 import { decodePluginMessage } from './decode-plugin-message.ts';
 import { encodeAgentMessage } from './encode-agent-message.ts';
 import { FeedSocket, throwIfAborted } from './feed-socket.ts';
@@ -78,6 +79,7 @@ export class KeyfeedConnection implements AsyncDisposable {
   readonly #socket: FeedSocket;
   readonly #snapshotLimit: number;
   readonly #requests: PendingRequests;
+  readonly #attributes = new AttributeReader();
   /** Frames that wait until the socket has room. */
   readonly #leisure: AgentMessage[] = [];
   #state: FeedState = { kind: 'greeted' };
@@ -206,7 +208,7 @@ export class KeyfeedConnection implements AsyncDisposable {
   }
 
   #receive({ bytes, offset }: Frame, handler: FeedHandler): void {
-    const message = decodePluginMessage(bytes, offset);
+    const message = decodePluginMessage(bytes, offset, this.#attributes);
     if (message.kind === 'error') throw pluginError(message);
     let isHandedOver = false;
     try {

@@ -117,7 +117,7 @@ export const host: ValueCodec<Host> = {
   decode: (reader) => {
     const lengthBytes = decodeFamily(reader);
     const port = reader.u16();
-    return { address: decodeAddress(reader.bytes(lengthBytes)), port };
+    return { address: decodeAddress(reader, lengthBytes), port };
   },
   encode: (writer, { address, port }) => {
     const addressBytes = encodeAddress(address);
@@ -133,8 +133,8 @@ export const trafficSelector: ValueCodec<FeedTrafficSelector> = {
     const ipProtocol = reader.u8();
     const ports = { first: reader.u16(), last: reader.u16() };
     return {
-      firstAddress: decodeAddress(reader.bytes(lengthBytes)),
-      lastAddress: decodeAddress(reader.bytes(lengthBytes)),
+      firstAddress: decodeAddress(reader, lengthBytes),
+      lastAddress: decodeAddress(reader, lengthBytes),
       protocol: ipProtocol,
       ports,
     };
@@ -167,15 +167,12 @@ export const mark: ValueCodec<FeedMark> = {
 /** Soft and hard limits alternate on the wire; 0 is no limit. */
 export const lifetimes: ValueCodec<{ readonly soft: FeedLifetime; readonly hard: FeedLifetime }> = {
   decode: (reader) => {
-    const limit = (): bigint | undefined => reader.u64() || undefined;
-    const [softSeconds, hardSeconds, softBytes, hardBytes, softPackets, hardPackets] = [
-      limit(),
-      limit(),
-      limit(),
-      limit(),
-      limit(),
-      limit(),
-    ];
+    const softSeconds = decodeLimit(reader);
+    const hardSeconds = decodeLimit(reader);
+    const softBytes = decodeLimit(reader);
+    const hardBytes = decodeLimit(reader);
+    const softPackets = decodeLimit(reader);
+    const hardPackets = decodeLimit(reader);
     return {
       soft: { seconds: softSeconds, bytes: softBytes, packets: softPackets },
       hard: { seconds: hardSeconds, bytes: hardBytes, packets: hardPackets },
@@ -193,7 +190,7 @@ export const usageEntry: ValueCodec<UsageEntry> = {
     protocol: protocol.decode(reader),
     direction: saDirection.decode(reader),
     spi: reader.u32(),
-    destination: decodeAddress(reader.bytes(decodeFamily(reader))),
+    destination: decodeAddress(reader, decodeFamily(reader)),
     bytes: reader.u64(),
     packets: reader.u64(),
     idleMs: decodeIdle(reader),
@@ -232,6 +229,10 @@ export const policyUsageEntry: ValueCodec<PolicyUsageEntry> = {
 
 function markOrNone(value: FeedMark): FeedMark | undefined {
   return value.value === NO_MARK.value && value.mask === NO_MARK.mask ? undefined : value;
+}
+
+function decodeLimit(reader: ByteReader): bigint | undefined {
+  return reader.u64() || undefined;
 }
 
 function decodeIdle(reader: ByteReader): bigint | undefined {

@@ -1,12 +1,12 @@
 import { Feature } from '../proto/index.ts';
-import {
-  isIpv6,
-  type Operation,
-  type PolicyId,
-  type SecurityAssociation,
-  type SecurityPolicy,
-  type TrafficSelector,
+import type {
+  Operation,
+  PolicyId,
+  SecurityAssociation,
+  SecurityPolicy,
+  TrafficSelector,
 } from '../sad/index.ts';
+import { isIpv6 } from '../util/index.ts';
 
 type Use = readonly [isUsed: boolean, feature: Feature];
 

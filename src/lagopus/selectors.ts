@@ -4,14 +4,8 @@ import type {
   TrafficSelector as ProtoSelector,
   UdpEncapsulation as ProtoUdpEncapsulation,
 } from '../proto/index.ts';
-import {
-  addressBytes,
-  formatAddress,
-  type IpAddress,
-  type Mark,
-  type TrafficSelector,
-  type UdpEncapsulation,
-} from '../sad/index.ts';
+import type { IpAddress, Mark, TrafficSelector, UdpEncapsulation } from '../sad/index.ts';
+import { addressBytes, formatAddress } from '../util/index.ts';
 import { malformed, required } from './malformed.ts';
 
 export function encodeAddress(address: IpAddress): ProtoIpAddress {

@@ -18,7 +18,6 @@ export {
 export { type Changes, type Repair, type Restoration, repairOf } from './changes.ts';
 export { diffPolicies, diffSas, type PolicyDelta, type SaDelta } from './delta.ts';
 export { type CharonInstance, type Evidence, judgeProvenance, type Provenance } from './evidence.ts';
-export { addressBytes, formatAddress, isIpv6 } from './ip-address.ts';
 export {
   diffObserved,
   type ObservedDelta,

@@ -1,4 +1,4 @@
-import { addressBytes } from './ip-address.ts';
+import { addressBytes } from '../util/index.ts';
 import type { PolicyUser, PriorityClass } from './security-policy.ts';
 import type { TrafficSelector } from './selector.ts';
 

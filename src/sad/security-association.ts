@@ -1,4 +1,4 @@
-import type { SecretBytes } from '../util/index.ts';
+import type { IpAddress, SecretBytes } from '../util/index.ts';
 import type { TrafficSelector } from './selector.ts';
 
 declare const brand: unique symbol;
@@ -12,8 +12,7 @@ export type SaKey = string & { readonly [brand]: 'SaKey' };
 /** charon's id of a set of policies and their SAs. Recycled at once: never a key by itself. */
 export type ReqId = number & { readonly [brand]: 'ReqId' };
 
-/** An IPv4 or IPv6 address in its canonical text form. */
-export type IpAddress = string;
+export type { IpAddress };
 
 export type Direction = 'inbound' | 'outbound';
 export type IpsecProtocol = 'esp' | 'ah';

@@ -6,6 +6,7 @@
 export { AgentError, type AgentErrorCode, assertNever, errorMessage, InvariantError } from './agent-error.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { EventQueue, type Gap } from './event-queue.ts';
+export { addressBytes, formatAddress, formatIpv4, type IpAddress, isIpv6 } from './ip-address.ts';
 export { loadAddon } from './load-addon.ts';
 export { type Logger, silentLogger } from './logger.ts';
 export { MalformedError } from './malformed-error.ts';

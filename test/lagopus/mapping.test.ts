@@ -5,7 +5,6 @@ import { decodePolicyState, decodeSaState } from '../../src/lagopus/decode-listi
 import { encodeOperation, wipeKeys } from '../../src/lagopus/encode-operation.ts';
 import { Feature, Operation, PolicyState, SaState } from '../../src/proto/index.ts';
 import {
-  formatAddress,
   type PolicyId,
   policyDifferences,
   policyKey,
@@ -17,7 +16,7 @@ import {
   toReqId,
   toSpi,
 } from '../../src/sad/index.ts';
-import { SecretBytes } from '../../src/util/index.ts';
+import { formatAddress, SecretBytes } from '../../src/util/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });

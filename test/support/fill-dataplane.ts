@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { toPolicyUser, toSecurityAssociation } from '../../src/agent/feed-to-sad.ts';
 import { LagopusDataplane } from '../../src/lagopus/index.ts';
 import { type Operation, PolicyTable } from '../../src/sad/index.ts';
@@ -28,6 +29,6 @@ export async function fillDataplane(target: string, plugin: FakePlugin, ownerId 
     });
     const isDone = outcome.kind === 'done' && outcome.results.every(({ kind }) => kind === 'ok');
     if (!isDone)
-      throw new Error(`the dataplane does not take them: ${JSON.stringify(outcome).slice(0, 500)}`);
+      throw new Error(`the dataplane does not take them: ${inspect(outcome).slice(0, 500)}`);
   }
 }

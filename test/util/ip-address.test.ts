@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { addressBytes, formatAddress, isIpv6 } from '../../src/sad/index.ts';
+import { addressBytes, formatAddress, isIpv6 } from '../../src/util/index.ts';
 
 const bytes = fc.oneof(
   fc.uint8Array({ minLength: 4, maxLength: 4 }),

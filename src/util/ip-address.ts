@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
-import type { IpAddress } from './security-association.ts';
+
+/** An IPv4 or IPv6 address in its canonical text form. */
+export type IpAddress = string;
 
 const DOT = 0x2e;
 const ZERO = 0x30;
@@ -37,6 +39,11 @@ export function addressBytes(address: IpAddress): Uint8Array {
   if (ipv4 !== undefined) return ipv4;
   if (!isIpv6(address) || !ipaddr.isValid(address)) throw new RangeError(`"${address}" is not an IP address`);
   return Uint8Array.from(ipaddr.parse(address).toByteArray());
+}
+
+/** Dotted decimal of an address in host order. */
+export function formatIpv4(address: number): IpAddress {
+  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`;
 }
 
 /** Canonical text: dotted decimal, or RFC 5952 for IPv6. */
