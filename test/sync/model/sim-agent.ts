@@ -220,7 +220,7 @@ export class SimAgent implements FeedPeer {
     log(`send: ${batch.map(describeOperation).join(', ')}`);
     monitor.sends(batch, this, dataplane);
     this.#replay.sends(batch);
-    const isRepair = this.#order.sends(batch, this.#comparedBootId === dataplane.bootId, (name) =>
+    const isRepair = this.#order.sends(batch, this.#comparedBootId === this.client.bootId, (name) =>
       this.engine.desired().sas.some(({ id }) => saName(id) === name),
     );
     this.#checkTurns(batch, isRepair);

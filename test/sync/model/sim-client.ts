@@ -62,6 +62,11 @@ export class SimClient implements DataplanePort {
     return this.#connection !== undefined;
   }
 
+  /** Of the dataplane it connected to, which may have died meanwhile. */
+  get bootId(): string | undefined {
+    return this.#connection?.bootId;
+  }
+
   /** A batch is in flight. */
   get isApplying(): boolean {
     return this.#applying > 0;
