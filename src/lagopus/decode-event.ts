@@ -1,7 +1,7 @@
 import type { WatchEventsResponse } from '../proto/index.ts';
 import { toReqId } from '../sad/index.ts';
 import type { DataplaneEvent } from '../sync/index.ts';
-import { decodePolicyId, decodeSaId } from './decode-listing.ts';
+import { decodePolicyId, decodeSaId } from './decode-ids.ts';
 import { decodeAddress, decodeSelector } from './selectors.ts';
 
 /** An event; undefined when it is of a kind this version does not know. */

@@ -1,6 +1,6 @@
 import { type ApplyStreamResponse, type OperationResult as ProtoResult, ResultCode } from '../proto/index.ts';
 import type { ApplyOutcome, OperationResult, RefusalCode } from '../sync/index.ts';
-import { decodeCounters, decodeSpi } from './decode-listing.ts';
+import { decodeCounters, decodeSpi } from './decode-ids.ts';
 
 const REFUSALS: ReadonlyMap<number, RefusalCode> = new Map([
   [ResultCode.RESULT_CODE_INVALID, 'invalid'],

@@ -1,14 +1,15 @@
-import { type ClientReadableStream, type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js';
+import { type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js';
 import {
   type AcquireWriterResponse,
   type ApplyRequest,
   type GetCapabilitiesResponse,
   type GetRevisionResponse,
   IpsecServiceClient,
-  type ListPoliciesResponse,
-  type ListSasResponse,
+  IpsecServiceService,
+  ListPoliciesRequest,
+  ListSasRequest,
 } from '../proto/index.ts';
-import type { ActualPolicy, ActualSa, Operation, SaUsage } from '../sad/index.ts';
+import type { Operation } from '../sad/index.ts';
 import type {
   ApplyOptions,
   ApplyOutcome,
@@ -26,11 +27,18 @@ import { ApplyStream } from './apply-stream.ts';
 import { createCredentials, type DataplaneTarget } from './credentials.ts';
 import { decodeCapabilities } from './decode-capabilities.ts';
 import { decodeEvent } from './decode-event.ts';
-import { decodePolicyState, decodeSaState, decodeUsage } from './decode-listing.ts';
 import { encodeOperation } from './encode-operation.ts';
 import { malformed } from './malformed.ts';
+import {
+  type ListingChunk,
+  type ListingReaderOptions,
+  readPolicyChunk,
+  readSaChunk,
+  readUsageChunk,
+} from './read-listing.ts';
 import { channelOptions } from './service-config.ts';
 import { toAgentError } from './status-error.ts';
+import { Texts } from './wire-reader.ts';
 
 export type LagopusDataplaneOptions = DataplaneTarget & {
   /** Whose entries are ours: one name per charon. */
@@ -46,7 +54,21 @@ export type LagopusDataplaneOptions = DataplaneTarget & {
   readonly listDeadlineMs?: number;
 };
 
-type Chunk = { readonly bootId: Buffer; readonly complete: boolean; readonly listedAtMs: bigint };
+type Listing<Entry> = {
+  readonly bootId: string;
+  readonly entries: readonly Entry[];
+  readonly listedAtMs: bigint;
+};
+
+type ReadChunk<Entry> = (message: Buffer, options: ListingReaderOptions) => ListingChunk<Entry>;
+
+type ListCall<Entry> = {
+  readonly method: { readonly path: string };
+  readonly name: string;
+  /** Encoded. */
+  readonly request: Buffer;
+  readonly read: ReadChunk<Entry>;
+};
 
 /** A dataplane behind gRPC. One writer, one owner. */
 export class LagopusDataplane implements DataplanePort, AsyncDisposable {
@@ -55,6 +77,7 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   readonly #agentId: string;
   readonly #callDeadlineMs: number;
   readonly #listDeadlineMs: number;
+  readonly #texts = new Texts();
   #stream: ApplyStream | undefined;
   #epoch = 0n;
   /** The last event seen, to resume after. */
@@ -126,43 +149,25 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   }
 
   async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
-    const request = {
-      ownerId: this.#ownerId,
-      fingerprintNonce: Buffer.from(nonce),
-      countersOnly: false,
-      usedSinceMs: 0n,
-    };
-    const { bootId, entries } = await this.#list<ListSasResponse, ActualSa>('ListSas', options, {
-      start: (callOptions) => this.#client.listSas(request, callOptions),
-      decode: ({ sas }) => this.#ours(sas).map(decodeSaState),
-    });
+    const request = { fingerprintNonce: Buffer.from(nonce), countersOnly: false, usedSinceMs: 0n };
+    const { bootId, entries } = await this.#listSas(request, readSaChunk, options);
     return { bootId, sas: entries };
   }
 
   async listCounters(options?: UsageOptions): Promise<UsageListing> {
-    const request = {
-      ownerId: this.#ownerId,
-      fingerprintNonce: Buffer.alloc(0),
-      countersOnly: true,
-      usedSinceMs: options?.usedSinceMs ?? 0n,
-    };
-    const { bootId, entries, listedAtMs } = await this.#list<ListSasResponse, SaUsage>('ListSas', options, {
-      start: (callOptions) => this.#client.listSas(request, callOptions),
-      decode: ({ sas }) => this.#ours(sas).map(decodeUsage),
-    });
+    const usedSinceMs = options?.usedSinceMs ?? 0n;
+    const request = { fingerprintNonce: Buffer.alloc(0), countersOnly: true, usedSinceMs };
+    const { bootId, entries, listedAtMs } = await this.#listSas(request, readUsageChunk, options);
     return { bootId, usages: entries, listedAtMs };
   }
 
   async listPolicies(options?: UsageOptions): Promise<PolicyListing> {
     const request = { ownerId: this.#ownerId, usedSinceMs: options?.usedSinceMs ?? 0n };
-    const { bootId, entries, listedAtMs } = await this.#list<ListPoliciesResponse, ActualPolicy>(
-      'ListPolicies',
-      options,
-      {
-        start: (callOptions) => this.#client.listPolicies(request, callOptions),
-        decode: ({ policies }) => this.#ours(policies).map(decodePolicyState),
-      },
-    );
+    const { bootId, entries, listedAtMs } = await this.#list(options, {
+      ...{ method: IpsecServiceService.listPolicies, name: 'ListPolicies' },
+      request: Buffer.from(ListPoliciesRequest.encode(request).finish()),
+      read: readPolicyChunk,
+    });
     return { bootId, policies: entries, listedAtMs };
   }
 
@@ -205,9 +210,15 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     this.#client.close();
   }
 
-  /** A server that lists more than it was asked for does not make others' entries ours. */
-  #ours<T extends { readonly ownerId: string }>(entries: readonly T[]): readonly T[] {
-    return entries.filter(({ ownerId }) => ownerId === this.#ownerId);
+  #listSas<Entry>(
+    request: Omit<ListSasRequest, 'ownerId'>,
+    read: ReadChunk<Entry>,
+    options: CallOptions | undefined,
+  ): Promise<Listing<Entry>> {
+    const message = ListSasRequest.encode({ ownerId: this.#ownerId, ...request }).finish();
+    return this.#list(options, {
+      ...{ method: IpsecServiceService.listSas, name: 'ListSas', request: Buffer.from(message), read },
+    });
   }
 
   #unary<T>(
@@ -230,33 +241,37 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
     });
   }
 
-  /** Decodes chunk by chunk, so that a long listing does not keep requests waiting. */
-  async #list<Response extends Chunk, Entry>(
-    name: string,
+  /** Reads chunk by chunk, so that a long listing does not keep requests waiting. */
+  async #list<Entry>(
     { signal }: CallOptions = {},
-    call: {
-      readonly start: (options: Partial<GrpcCallOptions>) => ClientReadableStream<Response>;
-      readonly decode: (chunk: Response) => readonly Entry[];
-    },
-  ): Promise<{ bootId: string; entries: readonly Entry[]; listedAtMs: bigint }> {
+    { method, name, request, read }: ListCall<Entry>,
+  ): Promise<Listing<Entry>> {
     signal?.throwIfAborted();
-    const stream = call.start({ deadline: Date.now() + this.#listDeadlineMs });
+    const stream = this.#client.makeServerStreamRequest(method.path, asItIs, asItIs, request, {
+      deadline: Date.now() + this.#listDeadlineMs,
+    });
     const onAbort = (): void => stream.cancel();
     signal?.addEventListener('abort', onAbort, { once: true });
+    const readerOptions = { ownerId: Buffer.from(this.#ownerId), texts: this.#texts };
     const entries: Entry[] = [];
-    let last: Response | undefined;
+    let last: ListingChunk<Entry> | undefined;
     try {
-      const chunks: AsyncIterable<Response> = stream;
-      for await (const chunk of chunks) {
-        for (const entry of call.decode(chunk)) entries.push(entry);
-        last = chunk;
+      const messages: AsyncIterable<Buffer> = stream;
+      for await (const message of messages) {
+        last = read(message, readerOptions);
+        for (const entry of last.entries) entries.push(entry);
       }
     } catch (error) {
       throw signal?.aborted ? signal.reason : toAgentError(name, error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
-    if (last?.complete !== true) throw malformed(`${name} ended before it was complete`);
-    return { bootId: last.bootId.toString('hex'), entries, listedAtMs: last.listedAtMs };
+    if (last?.isComplete !== true) throw malformed(`${name} ended before it was complete`);
+    return { bootId: last.bootId, entries, listedAtMs: last.listedAtMs };
   }
+}
+
+/** Messages are read here and not by gRPC, which would take one that is malformed for a failed call. */
+function asItIs(message: Buffer): Buffer {
+  return message;
 }

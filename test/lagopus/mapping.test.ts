@@ -1,10 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodePolicyState, decodeSaState } from '../../src/lagopus/decode-listing.ts';
 import { encodeOperation, wipeKeys } from '../../src/lagopus/encode-operation.ts';
-import { Feature, Operation, PolicyState, SaState } from '../../src/proto/index.ts';
 import {
+  type ListingReaderOptions,
+  readPolicyChunk,
+  readSaChunk,
+  readUsageChunk,
+} from '../../src/lagopus/read-listing.ts';
+import { Texts } from '../../src/lagopus/wire-reader.ts';
+import {
+  Feature,
+  ListPoliciesResponse,
+  ListSasResponse,
+  Operation,
+  PolicyState,
+  SaState,
+} from '../../src/proto/index.ts';
+import {
+  type ActualPolicy,
+  type ActualSa,
   type PolicyId,
   policyDifferences,
   policyKey,
@@ -16,7 +31,7 @@ import {
   toReqId,
   toSpi,
 } from '../../src/sad/index.ts';
-import { formatAddress, SecretBytes } from '../../src/util/index.ts';
+import { AgentError, formatAddress, SecretBytes } from '../../src/util/index.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -106,12 +121,34 @@ function onWire(operation: Parameters<typeof encodeOperation>[0]): Operation {
   return Operation.decode(Operation.encode(encodeOperation(operation)).finish());
 }
 
+const OWNER = 'charon';
+
+function reader(): ListingReaderOptions {
+  return { ownerId: Buffer.from(OWNER), texts: new Texts() };
+}
+
+function saChunk(...sas: readonly SaState[]): Buffer {
+  return Buffer.from(ListSasResponse.encode(ListSasResponse.create({ sas: [...sas] })).finish());
+}
+
+function readSas(...sas: readonly SaState[]): readonly ActualSa[] {
+  return readSaChunk(saChunk(...sas), reader()).entries;
+}
+
+function readPolicies(...policies: readonly PolicyState[]): readonly ActualPolicy[] {
+  const message = ListPoliciesResponse.encode(
+    ListPoliciesResponse.create({ policies: [...policies] }),
+  ).finish();
+  return readPolicyChunk(Buffer.from(message), reader()).entries;
+}
+
 test('an SA comes back from a listing as it was sent', () => {
   fc.assert(
     fc.property(arbitrarySa, (sa) => {
       const message = onWire({ kind: 'add-sa', sa }).addSa?.sa;
-      const state = SaState.create({ sa: message, keyFingerprint: Buffer.from('aa', 'hex') });
-      const listed = decodeSaState(SaState.decode(SaState.encode(state).finish()));
+      const state = SaState.create({ sa: message, ownerId: OWNER, keyFingerprint: Buffer.from('aa', 'hex') });
+      const [listed] = readSas(state);
+      assert.ok(listed !== undefined);
       assert.equal(saKey(listed.sa.id), saKey(sa.id));
       assert.deepEqual(
         saDifferences(sa, listed, () => 'aa'),
@@ -125,9 +162,8 @@ test('a policy comes back from a listing as it was sent', () => {
   fc.assert(
     fc.property(arbitraryPolicy, (policy) => {
       const message = onWire({ kind: 'put-policy', policy }).putPolicy?.policy;
-      const listed = decodePolicyState(
-        PolicyState.decode(PolicyState.encode(PolicyState.create({ policy: message })).finish()),
-      );
+      const [listed] = readPolicies(PolicyState.create({ policy: message, ownerId: OWNER }));
+      assert.ok(listed !== undefined);
       assert.equal(policyKey(listed.policy.id), policyKey(policy.id));
       assert.deepEqual(policyDifferences(policy, listed.policy), []);
     }),
@@ -218,6 +254,63 @@ test('refuses a listing that breaks the contract', () => {
     { ...sa, id: { ...id, destination: { value: Buffer.alloc(5) } } },
     { ...sa, mode: 0 },
   ] as const) {
-    assert.throws(() => decodeSaState(SaState.create({ sa: broken })), { code: 'malformed' });
+    assert.throws(() => readSas(SaState.create({ sa: broken, ownerId: OWNER })), { code: 'malformed' });
   }
+});
+
+test('reads the state of an SA, of a listing of counters too, and leaves out what others own', () => {
+  const sa = onWire({ kind: 'add-sa', sa: sampleSa({ direction: 'inbound', spi: 0x1001 }) }).addSa?.sa;
+  const state = SaState.create({
+    sa,
+    ownerId: OWNER,
+    charonInstanceId: Buffer.alloc(16, 0xab),
+    keyFingerprint: Buffer.alloc(32, 0xcd),
+    ageMs: 0x1_0000_0005n,
+    counters: {
+      ...{ bytes: 0xffff_ffff_ffffn, packets: 2n, idleMs: 0n, replayDrops: 4n },
+      ...{ integrityFailures: 5n, selectorDrops: 6n, malformedDrops: 7n },
+    },
+    nextSequence: 8n,
+    replayState: { highestSequence: 9n, bitmap: Buffer.of(1, 2) },
+  });
+  const other = SaState.create({ ...state, ownerId: 'charon2' });
+  const [listed, ...more] = readSas(other, state);
+  assert.deepEqual(more, []);
+  const { counters, replayState } = state;
+  assert.ok(listed !== undefined && counters !== undefined && replayState !== undefined);
+  const usage = {
+    id: listed.sa.id,
+    counters: { ...counters },
+    nextSequence: 8n,
+    replayState: { highestSequence: 9n, bitmap: Uint8Array.of(1, 2) },
+  };
+  assert.deepEqual(listed.usage, usage);
+  assert.equal(listed.charonInstanceId, 'ab'.repeat(16));
+  assert.equal(listed.keyFingerprint, 'cd'.repeat(32));
+  assert.equal(listed.ageMs, 0x1_0000_0005n);
+  const countersOnly = SaState.create({ ...state, sa: { id: sa?.id } });
+  assert.deepEqual(readUsageChunk(saChunk(countersOnly), reader()).entries, [usage]);
+});
+
+test('a listing cut anywhere, or of other bytes, is malformed or read, and nothing else', () => {
+  const sa = onWire({ kind: 'add-sa', sa: sampleSa({ direction: 'inbound', spi: 0x1001 }) }).addSa?.sa;
+  const whole = saChunk(SaState.create({ sa, ownerId: OWNER }));
+  const read = (bytes: Buffer): void => {
+    try {
+      readSaChunk(bytes, reader());
+    } catch (error) {
+      assert.ok(error instanceof AgentError && error.code === 'malformed', String(error));
+    }
+  };
+  for (let length = 1; length < whole.length; length += 1) {
+    const cut = whole.subarray(0, length);
+    assert.throws(() => readSaChunk(cut, reader()), { code: 'malformed' }, `${length} bytes`);
+  }
+  fc.assert(
+    fc.property(fc.nat({ max: whole.length - 1 }), fc.nat({ max: 255 }), (at, byte) => {
+      const changed = Buffer.from(whole);
+      changed[at] = byte;
+      read(changed);
+    }),
+  );
 });

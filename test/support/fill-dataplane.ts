@@ -28,7 +28,6 @@ export async function fillDataplane(target: string, plugin: FakePlugin, ownerId 
       charonInstanceId: plugin.hello.instance,
     });
     const isDone = outcome.kind === 'done' && outcome.results.every(({ kind }) => kind === 'ok');
-    if (!isDone)
-      throw new Error(`the dataplane does not take them: ${inspect(outcome).slice(0, 500)}`);
+    if (!isDone) throw new Error(`the dataplane does not take them: ${inspect(outcome).slice(0, 500)}`);
   }
 }
