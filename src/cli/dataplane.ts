@@ -1,6 +1,7 @@
+import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { loadYamlConfig } from '../agent/index.ts';
-import { type DataplaneConfig, dataplaneConfigSchema, startDataplane } from '../dataplane/index.ts';
+import type { DataplaneConfig } from '../dataplane/index.ts';
 import { LagopusDataplane } from '../lagopus/index.ts';
 import { AgentError } from '../util/index.ts';
 import { createLogger } from './logging.ts';
@@ -31,6 +32,9 @@ export function dataplaneCommand(): Command {
     .option('--check', 'ask the running dataplane whether it answers, and end', false)
     .option('--json', 'log JSON lines', false)
     .action(async (options: DataplaneOptions) => {
+      // Not before: an agent would keep in memory what only a dataplane uses.
+      const { dataplaneConfigSchema, startDataplane } = await import('../dataplane/index.ts');
+      flushCompileCache();
       const config = await loadYamlConfig(
         dataplaneConfigSchema,
         options.config ?? DEFAULT_DATAPLANE_CONFIG_PATH,

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { AgentError, errorMessage } from '../util/index.ts';
 import { charonCommand } from './charon.ts';
@@ -16,6 +17,8 @@ const EXIT_FAILED = 1;
 const EXIT_INVALID_INPUT = 2;
 
 async function main(): Promise<void> {
+  // At its end a process would keep what it compiled; one that is killed has no end.
+  flushCompileCache();
   const program = new Command('ipsec-agent')
     .description("Keeps a dataplane's IPsec SAs and policies equal to what strongSwan's charon negotiated.")
     .version(await readVersion())

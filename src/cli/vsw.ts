@@ -2,7 +2,6 @@ import { connect } from 'node:net';
 import { Command } from 'commander';
 import { loadYamlConfig } from '../agent/index.ts';
 import { AgentError } from '../util/index.ts';
-import { formatVswStatus, startVsw, vswConfigSchema } from '../vsw/index.ts';
 import { createLogger } from './logging.ts';
 import { print } from './options.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -32,6 +31,8 @@ export function vswCommand(): Command {
     .option('--status', 'show what the running one sees of vsw, its slots and their odds', false)
     .option('--json', 'log JSON lines; with --status, print JSON', false)
     .action(async (options: VswOptions) => {
+      // Not before: an agent would keep in memory what only this uses.
+      const { formatVswStatus, startVsw, vswConfigSchema } = await import('../vsw/index.ts');
       const config = await loadYamlConfig(vswConfigSchema, options.config, { mayBeAbsent: false });
       if (options.status) {
         const text = await readAll(config.statusSocket);
