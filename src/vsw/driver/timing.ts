@@ -15,5 +15,5 @@ export const VISIBLE_MS = 1_500;
 
 export const MATURE_MS = 2 * TICK_MS + VISIBLE_MS;
 
-/** The longest an operation usually takes: to see an SA mature, or a policy moved. */
-export const ACK_LATENCY_US = (TICK_MS + 2 * PUSH_MS) * 1_000;
+/** The longest an operation usually takes: an outbound policy waits for its SA's tick, and for its own. */
+export const ACK_LATENCY_US = 2 * EFFECTIVE_MS * 1_000;

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import { ResultCode } from '../../../src/proto/index.ts';
+import { slotOf } from '../../../src/vsw/slots/index.ts';
+import { eventually } from '../../support/index.ts';
+import { deleteSa, Rig, type RigOptions, refusal, samplePolicy, sampleSa } from './rig.ts';
+
+const IN = 0xc0000001;
+const OUT = 0x11111111;
+const NEXT_IN = 0xc0000002;
+const NEXT_OUT = 0x11111112;
+const inbound = { direction: 'inbound', spi: IN } as const;
+const outbound = { direction: 'outbound', spi: OUT } as const;
+const inner = { source: '198.19.1.1', destination: '198.19.2.1' };
+
+/** Without a relay a later openconfigd waits 20 s for what vsw never sends. */
+const options: RigOptions = {
+  via: 'pfkey',
+  openconfigd: { release: '0.8.1' },
+  vsw: { numbering: '0.8.2' },
+};
+
+const aes256 = {
+  encryption: 12,
+  encryptionKey: Buffer.alloc(32, 7),
+  integrity: 12,
+  integrityKey: Buffer.alloc(32, 8),
+};
+
+async function tunnel(rig: Rig): Promise<void> {
+  await rig.client.must(sampleSa({ ...inbound, with: aes256 }), sampleSa({ ...outbound, with: aes256 }));
+  await rig.client.must(samplePolicy(inbound), samplePolicy(outbound));
+}
+
+describe('the driver through PF_KEY', () => {
+  it('has the algorithms only PF_KEY has', async () => {
+    await using rig = await Rig.start(options);
+    const { encryption, integrity, maxSas } = await rig.client.capabilities();
+    assert.deepEqual(
+      encryption.map(({ name, keyBits }) => [name, keyBits]),
+      [
+        ['ENCR_AES_CBC', [128, 256]],
+        ['ENCR_AES_CTR', [128]],
+        ['ENCR_AES_GCM_16', [128]],
+      ],
+    );
+    assert.deepEqual(
+      integrity.map(({ name }) => name),
+      ['AUTH_HMAC_SHA1_96', 'AUTH_HMAC_SHA2_256_128'],
+    );
+    assert.equal(maxSas, 254);
+  });
+
+  it('installs an AES-256 and SHA-2 tunnel, that packets pass', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    await eventually('the outbound SA is in the cores', () => {
+      const sent = rig.vsw.vrf('vrf1').forwarding.send(inner);
+      return sent.kind === 'esp' && sent.packet.spi === OUT;
+    });
+    const held = rig.vsw.sas();
+    assert.deepEqual(held.map(({ spi }) => spi).sort(), [IN, OUT].sort());
+    assert.ok(held.find(({ spi }) => spi === IN)?.isInstalled.inbound);
+    assert.equal(rig.vsw.crash, undefined);
+  });
+
+  it('moves the policies to new SAs, and deletes the old', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    await rig.client.must(sampleSa({ ...inbound, spi: NEXT_IN, with: aes256 }));
+    assert.ok(rig.vsw.sas().find(({ spi }) => spi === NEXT_IN)?.isInstalled.inbound, 'works when answered');
+    await rig.client.must(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
+    await rig.client.must(
+      samplePolicy({ ...inbound, spi: NEXT_IN }),
+      samplePolicy({ ...outbound, spi: NEXT_OUT }),
+    );
+    const sent = rig.vsw.vrf('vrf1').forwarding.send(inner);
+    assert.equal(sent.kind === 'esp' && sent.packet.spi, NEXT_OUT);
+    await rig.client.must(deleteSa(inbound), deleteSa(outbound));
+    assert.deepEqual(
+      rig.vsw
+        .sas()
+        .map(({ spi }) => spi)
+        .sort(),
+      [NEXT_IN, NEXT_OUT].sort(),
+    );
+  });
+
+  it('refuses a policy that vsw would bind to another SA than it names', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    await rig.client.must(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
+    const other = samplePolicy({ ...outbound, network: '198.19.3.0/24' });
+    const [code, message] = refusal(await rig.client.one(other));
+    assert.equal(code, 'UNSUPPORTED_FEATURE');
+    assert.match(message, /newest SA of the same outer addresses, which is the outbound ESP SA 11111112/);
+  });
+
+  it('has slots of their own for each direction', async () => {
+    await using rig = await Rig.start(options);
+    let spi = IN + 1;
+    while (slotOf(spi) !== slotOf(IN)) spi += 1;
+    await rig.client.must(sampleSa({ ...inbound, with: aes256 }));
+    await rig.client.must(sampleSa({ ...outbound, spi, with: aes256 }));
+    const result = refusal(
+      await rig.client.one(sampleSa({ ...inbound, spi, peer: '198.18.0.9', with: aes256 })),
+    );
+    assert.equal(result[0], 'SPI_COLLISION');
+    assert.deepEqual(
+      rig.driver.status.slots.map(({ direction, used }) => [direction, used]),
+      [
+        ['inbound', 1],
+        ['outbound', 1],
+      ],
+    );
+  });
+
+  it('knows after a restart of its own what is its own, keys included, and goes on under the same boot', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    const nonce = Buffer.alloc(16, 3);
+    const before = await rig.client.sas({ fingerprintNonce: nonce });
+    const { bootId } = await rig.client.capabilities();
+    await rig.restartDriver();
+    await rig.acquire();
+    assert.deepEqual((await rig.client.capabilities()).bootId, bootId);
+    const after = await rig.client.sas({ fingerprintNonce: nonce });
+    const key = (states: typeof after) =>
+      states.map(({ sa, keyFingerprint }) => [sa?.id?.spi, keyFingerprint.toString('hex')]).sort();
+    assert.deepEqual(key(after), key(before));
+    assert.equal((await rig.client.policies()).length, 2);
+    const again = await rig.client.one(sampleSa({ ...inbound, with: aes256 }));
+    assert.deepEqual([again.code, again.unchanged], [ResultCode.RESULT_CODE_OK, true]);
+    await rig.client.must(deleteSa(inbound), deleteSa(outbound));
+    assert.deepEqual(rig.vsw.sas(), []);
+  });
+
+  it('begins anew when vsw restarted, with nothing of what it had', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    const { bootId } = await rig.client.capabilities();
+    await rig.vsw.restart();
+    await eventually('another boot', async () => !(await rig.client.capabilities()).bootId.equals(bootId));
+    await rig.acquire();
+    assert.deepEqual([await rig.client.sas(), await rig.client.policies(), rig.vsw.sas()], [[], [], []]);
+    assert.deepEqual(rig.vsw.nonces.reused, []);
+  });
+
+  it('leaves SAs of others alone, and out of their slots', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    // Another life that knows nothing: what is there is somebody else's.
+    await rig.driver[Symbol.asyncDispose]();
+    await rm(`${rig.dir.path}/journal.json`);
+    await rig.restartDriver();
+    await rig.acquire();
+    assert.deepEqual(await rig.client.sas(), []);
+    let spi = NEXT_OUT;
+    while (slotOf(spi) !== slotOf(OUT)) spi += 1;
+    const [code] = refusal(await rig.client.one(sampleSa({ ...outbound, spi, with: aes256 })));
+    assert.equal(code, 'SPI_COLLISION');
+    assert.equal(rig.vsw.sas().length, 2);
+    assert.ok(rig.said.some((line) => line.includes('not ours')));
+  });
+});
