@@ -11,6 +11,7 @@ export function decodeCapabilities(message: GetCapabilitiesResponse): DataplaneC
     maxBatch: message.maxBatch === 0 ? DEFAULT_MAX_BATCH : message.maxBatch,
     ackLatencyUs: message.ackLatencyUs,
     routeInterface: message.routeInterface === '' ? undefined : message.routeInterface,
+    hasScarceSpis: message.spi?.mustReserve ?? false,
     takesReplayState: message.features.includes(Feature.FEATURE_REPLAY_STATE),
   };
 }

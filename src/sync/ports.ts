@@ -28,6 +28,8 @@ export type DataplaneCapabilities = {
   readonly routeInterface: string | undefined;
   /** Whether an inbound SA can start with a given replay state. */
   readonly takesReplayState: boolean;
+  /** SPIs come out of few slots, and every one that is reserved takes one: none is reserved ahead. */
+  readonly hasScarceSpis: boolean;
 };
 
 export type RefusalCode =

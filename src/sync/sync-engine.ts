@@ -206,7 +206,13 @@ export class SyncEngine implements AsyncDisposable {
    */
   handle(request: SyncRequest, { signal }: CallOptions = {}): Promise<SyncAnswer> {
     this.#deletions.onRequest(request);
-    if (this.#link.kind === 'up' && request.kind === 'reserve-spi') return this.#spis.take(request, signal);
+    if (
+      this.#link.kind === 'up' &&
+      request.kind === 'reserve-spi' &&
+      !this.#link.capabilities.hasScarceSpis
+    ) {
+      return this.#spis.take(request, signal);
+    }
     if (this.#link.kind === 'up' || (this.#link.kind === 'acquiring' && this.#role.failure === undefined)) {
       return this.#pipeline.submit(request, signal);
     }

@@ -14,6 +14,7 @@ const CAPABILITIES = {
   ackLatencyUs: 0,
   routeInterface: undefined,
   takesReplayState: true,
+  hasScarceSpis: false,
 };
 
 test('connects when the dataplane comes, says when it goes, and finds it again', async () => {

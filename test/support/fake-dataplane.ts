@@ -89,6 +89,8 @@ export class FakeDataplane implements AsyncDisposable {
   readonly arrived: OperationKind[] = [];
   /** As its capabilities state it, at the next connection. */
   ackLatencyUs = 100;
+  /** As its capabilities state it, at the next connection. */
+  mustReserveSpi = false;
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   listings = 0;
@@ -315,6 +317,7 @@ export class FakeDataplane implements AsyncDisposable {
       features: this.features,
       ackLatencyUs: this.ackLatencyUs,
       maxBatch: this.maxBatch,
+      spi: { min: 256, max: 0xffffffff, mustReserve: this.mustReserveSpi },
       routeInterface: 'fake0',
     });
   }

@@ -10,6 +10,7 @@ const capabilities: DataplaneCapabilities = {
   ackLatencyUs: 0,
   routeInterface: undefined,
   takesReplayState: true,
+  hasScarceSpis: false,
 };
 
 const STATES = {

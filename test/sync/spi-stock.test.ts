@@ -63,3 +63,12 @@ test('forgets the stock when the dataplane goes', async () => {
   await agent.untilNotReady();
   assert.equal((await reserve(agent)).kind, 'try-again');
 });
+
+test('reserves no SPI ahead where each takes one of few slots', async () => {
+  await using lab = await SyncLab.start();
+  lab.dataplane.mustReserveSpi = true;
+  const agent = await lab.agent();
+  await agent.ready();
+  await takeInTurn(agent, 10);
+  assert.equal(lab.dataplane.arrived.filter((kind) => kind === 'reserveSpi').length, 10);
+});

@@ -82,6 +82,7 @@ export class SimClient implements DataplanePort {
       ackLatencyUs: 100,
       routeInterface: undefined,
       takesReplayState: dataplane.takesReplayState,
+      hasScarceSpis: false,
     };
   }
 
