@@ -88,6 +88,7 @@ static napi_value method_receive(napi_env env, napi_callback_info info)
 static napi_value method_statistics(napi_env env, napi_callback_info info)
 {
 	const struct engine_statistics *statistics;
+	int reason;
 	napi_value result = NULL, value;
 	struct call call;
 
@@ -101,6 +102,10 @@ static napi_value method_statistics(napi_env env, napi_callback_info info)
 	napi_set_named_property(env, result, #name, value);
 	ENGINE_STATISTICS(SET)
 #undef SET
+	for (reason = 0; reason < DROP_COUNT; reason++) {
+		napi_create_bigint_uint64(env, engine_drop_counts(call.engine)[reason], &value);
+		napi_set_named_property(env, result, drop_names[reason], value);
+	}
 	return result;
 }
 

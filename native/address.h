@@ -71,6 +71,9 @@ struct flow_key {
 	uint8_t reserved : 6;
 	/* Which TUN device it came from or goes to; for the caller to set. */
 	uint8_t device;
+	/* Of a packet that came out of a tunnel: the group of its SA (struct sa); for the caller to set. */
+	uint32_t group;
+	uint32_t zero;
 };
 
 #endif

@@ -33,7 +33,7 @@ enum esp_result ah_encapsulate(struct sa *sa, uint8_t *packet, const struct ip *
 	size_t length;
 
 	if (sa->exhausted) {
-		return ESP_EXHAUSTED;
+		return ESP_EXPIRED;
 	}
 	if (!outer_load(sa, packet, ip, &load)) {
 		return ESP_MALFORMED;
@@ -87,7 +87,7 @@ enum esp_result ah_decapsulate(struct sa *sa, uint8_t *packet, const struct ip *
 	uint64_t sequence;
 
 	if (sa->exhausted) {
-		return ESP_EXHAUSTED;
+		return ESP_EXPIRED;
 	}
 	if (length == 0 || !cover(chunks, headers, packet, outer->upper, outer->length, false)) {
 		sa->counters.malformed_drops++;
@@ -105,7 +105,7 @@ enum esp_result ah_decapsulate(struct sa *sa, uint8_t *packet, const struct ip *
 	}
 	replay_accept(&sa->replay, sequence);
 	result = outer_strip(sa, packet, outer, ah[0], ah + length, outer->length - outer->upper - length, inner);
-	if (result == ESP_MALFORMED || result == ESP_CONGESTION) {
+	if (result == ESP_INNER || result == ESP_CONGESTION) {
 		sa->counters.malformed_drops++;
 	}
 	return result;

@@ -60,7 +60,7 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 {
 	struct verdict verdict = { .action = FLOW_DROP };
 	struct binding *binding = context;
-	napi_value args[8], result;
+	napi_value args[9], result;
 	napi_handle_scope handles;
 	uint32_t *words;
 	size_t length;
@@ -72,10 +72,11 @@ static struct verdict on_classify(void *context, const struct flow_key *key)
 	args[1] = number(binding->env, key->device);
 	args[2] = number(binding->env, key->is_ipv6 ? 6 : 4);
 	key_arguments(binding->env, key, args + 3);
-	result = call_back(binding, "classify", args, 8);
+	args[8] = number(binding->env, key->group);
+	result = call_back(binding, "classify", args, 9);
 	if (result && as_array(binding->env, result, napi_uint32_array, &data, &length) && length >= 3) {
 		words = data;
-		if (words[0] <= FLOW_PASS) {
+		if (words[0] <= FLOW_MISMATCH) {
 			verdict = (struct verdict){ words[0], words[1], words[2] };
 		}
 	}
@@ -105,6 +106,21 @@ static void on_acquire(void *context, uint32_t policy, const struct flow_key *ke
 	args[0] = number(binding->env, policy);
 	key_arguments(binding->env, key, args + 1);
 	call_back(binding, "acquire", args, 6);
+}
+
+static void on_dropped(void *context, enum drop_reason reason, const struct drop_packet *packet, uint64_t left_out)
+{
+	struct binding *binding = context;
+	napi_value args[6];
+
+	open_scope(binding);
+	napi_create_string_utf8(binding->env, drop_names[reason], NAPI_AUTO_LENGTH, &args[0]);
+	napi_create_bigint_uint64(binding->env, left_out, &args[1]);
+	args[2] = number(binding->env, packet->spi);
+	args[3] = number(binding->env, packet->sequence);
+	args[4] = address_value(binding->env, &packet->source);
+	args[5] = address_value(binding->env, &packet->destination);
+	call_back(binding, "dropped", args, 6);
 }
 
 static void on_fault(void *context, const char *what, int error)
@@ -139,6 +155,7 @@ const struct engine_callbacks binding_callbacks = {
 	.classify = on_classify,
 	.sa_event = on_sa_event,
 	.acquire = on_acquire,
+	.dropped = on_dropped,
 	.fault = on_fault,
 	.slice_end = on_slice_end,
 	.closed = on_closed,

@@ -56,6 +56,7 @@ struct engine {
 	struct slots policies;
 	struct flows flows;
 	struct engine_statistics statistics;
+	struct drops drops;
 	struct sa *pending_sas;
 	struct policy *pending_policies;
 	struct transmit tx;
@@ -88,6 +89,10 @@ void slice_finish(struct engine *engine);
 void slice_fault(struct engine *engine, uv_poll_t *poll, const char *what, int number);
 /* After a packet of this SA, whose pending events were `before`. */
 void note_sa(struct engine *engine, struct sa *sa, uint32_t before);
+/* Counts a packet that is dropped; `packet` as for drops_count(). */
+void drop(struct engine *engine, enum drop_reason reason, const struct drop_packet *packet);
+/* The same for a packet on its way out, of which this is known; SA and key may be NULL. */
+void drop_outbound(struct engine *engine, enum drop_reason reason, const struct sa *sa, const struct flow_key *key);
 void note_acquire(struct engine *engine, struct policy *policy, const struct flow_key *key);
 const struct flow *lookup_flow(struct engine *engine, const struct flow_key *key);
 void count_policy(const struct engine *engine, struct policy *policy, size_t length);

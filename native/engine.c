@@ -15,6 +15,11 @@ const struct engine_statistics *engine_statistics(const struct engine *engine)
 	return &engine->statistics;
 }
 
+const uint64_t *engine_drop_counts(const struct engine *engine)
+{
+	return engine->drops.counts;
+}
+
 struct sad *engine_sad(struct engine *engine)
 {
 	return &engine->sad;

@@ -18,33 +18,19 @@
 
 #include "ah.h"
 #include "esp.h"
+#include "drops.h"
 #include "flow.h"
 #include "net.h"
 #include "sad.h"
 
+/* Traffic that is no drop; those are in drops.h. */
 #define ENGINE_STATISTICS(X)                                                                                           \
 	X(tunPacketsRead)                                                                                              \
 	X(tunPacketsWritten)                                                                                           \
 	X(outerPacketsReceived)                                                                                        \
 	X(outerPacketsSent)                                                                                            \
-	X(outboundMalformed)                                                                                   \
-	X(outboundTooLarge)                                                                                            \
-	X(outboundNoPolicy)                                                                                            \
-	X(outboundNoSa)                                                                                                \
-	X(outboundDiscarded)                                                                                           \
-	X(outboundTrapped)                                                                                             \
-	X(outboundExhausted)                                                                                           \
-	X(outboundFailed)                                                                                              \
 	X(bypassed)                                                                                                    \
-	X(inboundMalformed)                                                                                            \
-	X(inboundUnknownSpi)                                                                                           \
-	X(inboundDropped)                                                                                              \
-	X(inboundDummy)                                                                                                \
-	X(inboundDiscarded)                                                                                            \
-	X(sendTooLarge)                                                                                                \
-	X(sendBusy)                                                                                                    \
-	X(sendFailed)                                                                                                  \
-	X(tunWriteFailed)
+	X(inboundDummy)
 
 struct engine_statistics {
 #define FIELD(name) uint64_t name;
@@ -64,6 +50,8 @@ struct engine_callbacks {
 	/* One enum sa_event. The SA may be removed from within. */
 	void (*sa_event)(void *context, struct sa *sa, uint32_t event);
 	void (*acquire)(void *context, uint32_t policy, const struct flow_key *key);
+	/* A dropped packet, and how many more there were since the last one that was told. */
+	void (*dropped)(void *context, enum drop_reason reason, const struct drop_packet *packet, uint64_t left_out);
 	/* The device or a socket is unusable: nothing more will come. */
 	void (*fault)(void *context, const char *what, int number);
 	/* A slice is over; no callback comes before the next one. */
@@ -103,6 +91,8 @@ void engine_destroy(struct engine *engine);
 bool engine_is_busy(const struct engine *engine);
 uint64_t engine_now_ms(void);
 const struct engine_statistics *engine_statistics(const struct engine *engine);
+/* By enum drop_reason. */
+const uint64_t *engine_drop_counts(const struct engine *engine);
 
 struct sad *engine_sad(struct engine *engine);
 /* Whether an SA may name this device. Before the engine is open there is the first one. */

@@ -29,7 +29,7 @@ enum esp_result esp_encapsulate(struct sa *sa, uint8_t *packet, const struct ip 
 	uint64_t sequence;
 
 	if (sa->exhausted) {
-		return ESP_EXHAUSTED;
+		return ESP_EXPIRED;
 	}
 	if (!outer_load(sa, packet, ip, &load)) {
 		return ESP_MALFORMED;
@@ -73,12 +73,12 @@ static enum esp_result unwrap(const struct sa *sa, uint8_t *packet, const struct
 	size_t i, payload;
 
 	if ((size_t)padding + 2 > length) {
-		return ESP_MALFORMED;
+		return ESP_INNER;
 	}
 	payload = length - 2 - padding;
 	for (i = 0; i < padding; i++) {
 		if (text[payload + i] != i + 1) {
-			return ESP_MALFORMED;
+			return ESP_INNER;
 		}
 	}
 	if (next_header == NEXT_HEADER_NONE) {
@@ -97,7 +97,7 @@ enum esp_result esp_decapsulate(struct sa *sa, uint8_t *packet, const struct ip 
 	uint64_t sequence;
 
 	if (sa->exhausted) {
-		return ESP_EXHAUSTED;
+		return ESP_EXPIRED;
 	}
 	if (outer->length < header + ESP_OVERHEAD(transform) || text % transform->align != 0) {
 		sa->counters.malformed_drops++;
@@ -113,7 +113,7 @@ enum esp_result esp_decapsulate(struct sa *sa, uint8_t *packet, const struct ip 
 	}
 	replay_accept(&sa->replay, sequence);
 	result = unwrap(sa, packet, outer, esp + ESP_HEADER + transform->iv_length, text, inner);
-	if (result == ESP_MALFORMED || result == ESP_CONGESTION) {
+	if (result == ESP_INNER || result == ESP_CONGESTION) {
 		sa->counters.malformed_drops++;
 	}
 	return result;

@@ -9,15 +9,17 @@
 #include "sa.h"
 
 enum flow_action {
-	/* No policy, or one whose SA is not there. */
+	/* No policy, or (outbound) one whose SA is not there. */
 	FLOW_DROP = 0,
 	FLOW_PROTECT = 1,
 	FLOW_BYPASS = 2,
 	FLOW_DISCARD = 3,
 	/* PROTECT without an SA yet: drop, and ask for one. */
 	FLOW_TRAP = 4,
-	/* Inbound: no policy stands against it. */
+	/* Inbound: a policy asks for the SA it came on. */
 	FLOW_PASS = 5,
+	/* Inbound: the policy asks for another SA, or for none. */
+	FLOW_MISMATCH = 6,
 };
 
 /* What is counted for a policy of the SPD. */

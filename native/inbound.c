@@ -26,32 +26,65 @@ static void note_peer(struct engine *engine, struct sa *sa, const struct address
 	sa->pending |= SA_PEER_ADDRESS;
 }
 
-static enum esp_result deliver(struct engine *engine, struct sa *sa, const struct esp_packet *inner)
+static enum drop_reason policy_reason(enum flow_action action)
+{
+	switch (action) {
+	case FLOW_DISCARD:
+		return DROP_inboundDiscarded;
+	case FLOW_MISMATCH:
+		return DROP_inboundTemplate;
+	default:
+		return DROP_inboundNoPolicy;
+	}
+}
+
+/* RFC 4301, 5.2, step 4: the SA's selectors, then the inbound SPD. */
+static enum esp_result deliver(struct engine *engine, struct sa *sa, const struct esp_packet *inner,
+	const struct drop_packet *told)
 {
 	const struct flow *flow;
 	struct flow_key key;
 
 	ip_flow_key(inner->bytes, &inner->ip, true, &key);
 	key.device = sa->device;
+	key.group = sa->group;
 	if (!sa_selectors_match(sa, &key)) {
 		sa->counters.selector_drops++;
-		return ESP_MALFORMED;
+		drop(engine, DROP_inboundSelectors, told);
+		return ESP_SELECTORS;
 	}
 	sa_count(sa, inner->length, engine->now_ms);
 	flow = lookup_flow(engine, &key);
-	count_policy(engine, flow->policy, inner->length);
-	if (flow->action == FLOW_DISCARD) {
-		engine->statistics.inboundDiscarded++;
-		return ESP_DUMMY;
+	if (flow->action != FLOW_MISMATCH) {
+		count_policy(engine, flow->policy, inner->length);
+	}
+	if (flow->action != FLOW_PASS) {
+		sa->counters.selector_drops++;
+		drop(engine, policy_reason(flow->action), told);
+		return ESP_POLICY;
 	}
 	return ESP_OK;
+}
+
+static void drop_inbound(struct engine *engine, enum esp_result result, const struct drop_packet *told)
+{
+	static const enum drop_reason reasons[] = {
+		[ESP_MALFORMED] = DROP_inboundLength,
+		[ESP_REPLAYED] = DROP_inboundReplayed,
+		[ESP_INTEGRITY] = DROP_inboundIntegrity,
+		[ESP_CONGESTION] = DROP_inboundCongestion,
+		[ESP_EXPIRED] = DROP_inboundExpired,
+		[ESP_INNER] = DROP_inboundInner,
+	};
+
+	drop(engine, reasons[result], told);
 }
 
 /* On ESP_OK `device` is where the inner packet goes. */
 static enum esp_result decapsulate(struct engine *engine, uint8_t *packet, size_t length, struct esp_packet *inner,
 	uint8_t *device)
 {
-	struct address source, destination;
+	struct drop_packet told;
 	enum esp_result result;
 	uint16_t source_port;
 	uint32_t pending;
@@ -60,16 +93,21 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *packet, size_
 	struct sa *sa;
 
 	if (!ip_parse(packet, length, &outer) || (offset = outer_spi_offset(&outer)) == 0) {
-		engine->statistics.inboundMalformed++;
+		drop(engine, DROP_inboundMalformed, NULL);
 		return ESP_MALFORMED;
 	}
-	source = ip_source(packet, &outer);
-	destination = ip_destination(packet, &outer);
+	/* Decrypting overwrites headers. */
+	told = (struct drop_packet){
+		.spi = get32(packet + offset),
+		.sequence = get32(packet + offset + 4),
+		.source = ip_source(packet, &outer),
+		.destination = ip_destination(packet, &outer),
+	};
 	source_port = get16(packet + outer.upper);
-	sa = sad_find_inbound(&engine->sad, outer.protocol == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP,
-		get32(packet + offset), &destination);
+	sa = sad_find_inbound(&engine->sad, outer.protocol == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP, told.spi,
+		&told.destination);
 	if (!sa) {
-		engine->statistics.inboundUnknownSpi++;
+		drop(engine, DROP_inboundUnknownSpi, &told);
 		return ESP_MALFORMED;
 	}
 	*device = sa->device;
@@ -77,15 +115,14 @@ static enum esp_result decapsulate(struct engine *engine, uint8_t *packet, size_
 	result = sa->protocol == IPPROTO_AH ? ah_decapsulate(sa, packet, &outer, inner)
 					    : esp_decapsulate(sa, packet, &outer, inner);
 	if (outer.protocol == IPPROTO_UDP && sa->udp && (result == ESP_OK || result == ESP_DUMMY)) {
-		note_peer(engine, sa, &source, source_port);
+		note_peer(engine, sa, &told.source, source_port);
 	}
 	if (result == ESP_OK) {
-		result = deliver(engine, sa, inner);
+		result = deliver(engine, sa, inner, &told);
 	} else if (result == ESP_DUMMY) {
 		engine->statistics.inboundDummy++;
-	}
-	if (result != ESP_OK && result != ESP_DUMMY) {
-		engine->statistics.inboundDropped++;
+	} else {
+		drop_inbound(engine, result, &told);
 	}
 	note_sa(engine, sa, pending);
 	return result;
@@ -107,7 +144,7 @@ void write_tun(void *context, const struct iovec *parts, int count)
 	struct tun *tun = context;
 
 	if (writev(tun->fd, parts, count) < 0) {
-		tun->engine->statistics.tunWriteFailed++;
+		drop(tun->engine, DROP_tunWriteFailed, NULL);
 	} else {
 		tun->engine->statistics.tunPacketsWritten++;
 	}
@@ -131,7 +168,7 @@ void on_outer_readable(uv_poll_t *poll, int status, int events)
 	for (i = 0; i < count; i++) {
 		engine->statistics.outerPacketsReceived++;
 		if (!receive_packet(&engine->rx, i, raw->is_ipv6, raw->protocol, &packet)) {
-			engine->statistics.inboundMalformed++;
+			drop(engine, DROP_inboundMalformed, NULL);
 			continue;
 		}
 		if (decapsulate(engine, packet.iov_base, packet.iov_len, &inner, &device) == ESP_OK) {

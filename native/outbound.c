@@ -44,11 +44,11 @@ static void transmit_flush(struct engine *engine)
 			continue;
 		}
 		if (errno == EMSGSIZE) {
-			engine->statistics.sendTooLarge++;
+			drop(engine, DROP_sendTooLarge, NULL);
 		} else if (errno == EAGAIN || errno == ENOBUFS) {
-			engine->statistics.sendBusy++;
+			drop(engine, DROP_sendBusy, NULL);
 		} else {
-			engine->statistics.sendFailed++;
+			drop(engine, DROP_sendFailed, NULL);
 		}
 		done++;
 	}
@@ -123,7 +123,8 @@ enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t
 	return result;
 }
 
-static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest)
+static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest,
+	const struct flow_key *key)
 {
 	struct esp_packet outer;
 
@@ -132,10 +133,13 @@ static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const 
 		transmit(engine, outer.bytes, outer.length, sa->mark);
 		break;
 	case ESP_EXHAUSTED:
-		engine->statistics.outboundExhausted++;
+		drop_outbound(engine, DROP_outboundSequence, sa, key);
+		break;
+	case ESP_EXPIRED:
+		drop_outbound(engine, DROP_outboundExpired, sa, key);
 		break;
 	default:
-		engine->statistics.outboundFailed++;
+		drop_outbound(engine, DROP_outboundFailed, sa, key);
 		break;
 	}
 }
@@ -158,11 +162,11 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	memcpy(&offload, bytes, sizeof(offload));
 	if (length < sizeof(offload) || !ip_parse(packet, length - sizeof(offload), &ip) ||
 	    !split_begin(&split, &offload, packet, &ip)) {
-		statistics->outboundMalformed++;
+		drop(engine, DROP_outboundMalformed, NULL);
 		return 1;
 	}
 	if (split_largest(&split) > tun->mtu) {
-		statistics->outboundTooLarge++;
+		drop(engine, DROP_outboundTooLarge, NULL);
 		return 1;
 	}
 	ip_flow_key(packet, &ip, false, &key);
@@ -177,7 +181,7 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 			count_policy(engine, flow->policy, length);
 			if (flow->action == FLOW_PROTECT) {
 				ip.length = (uint32_t)length;
-				protect(engine, flow->sa, slot, &ip, tun->mtu);
+				protect(engine, flow->sa, slot, &ip, tun->mtu, &key);
 			} else {
 				statistics->bypassed++;
 				transmit(engine, slot, length, engine->fwmark);
@@ -185,21 +189,21 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 		}
 		return count;
 	case FLOW_TRAP:
-		statistics->outboundTrapped++;
+		drop_outbound(engine, DROP_outboundTrapped, NULL, &key);
 		count_policy(engine, flow->policy, length);
 		if (flow->policy) {
 			note_acquire(engine, flow->policy, &key);
 		}
 		return 1;
 	case FLOW_DISCARD:
-		statistics->outboundDiscarded++;
+		drop_outbound(engine, DROP_outboundDiscarded, NULL, &key);
 		count_policy(engine, flow->policy, length);
 		return 1;
 	default:
 		if (flow->policy) {
-			statistics->outboundNoSa++;
+			drop_outbound(engine, DROP_outboundNoSa, NULL, &key);
 		} else {
-			statistics->outboundNoPolicy++;
+			drop_outbound(engine, DROP_outboundNoPolicy, NULL, &key);
 		}
 		return 1;
 	}

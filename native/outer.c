@@ -170,7 +170,7 @@ static enum esp_result strip_transport(const struct sa *sa, uint8_t *packet, con
 		ipv4_set_checksum(inner->bytes);
 	}
 	if (!ip_parse(inner->bytes, inner->length, &inner->ip)) {
-		return ESP_MALFORMED;
+		return ESP_INNER;
 	}
 	if (is_udp && sa->udp) {
 		correct_checksum(inner->bytes, &inner->ip);
@@ -189,7 +189,7 @@ enum esp_result outer_strip(const struct sa *sa, uint8_t *packet, const struct i
 	/* What follows the packet is traffic flow confidentiality padding (RFC 4303, 2.7). */
 	if (!ip_parse(bytes, length, &inner->ip) ||
 	    next_header != (inner->ip.is_ipv6 ? NEXT_HEADER_IPV6 : NEXT_HEADER_IPV4)) {
-		return ESP_MALFORMED;
+		return ESP_INNER;
 	}
 	inner->bytes = bytes;
 	inner->length = inner->ip.length;

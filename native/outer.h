@@ -56,7 +56,7 @@ size_t outer_spi_offset(const struct ip *ip);
 
 /*
  * The packet that an SA carried, whose load is well inside the buffer of the outer one, behind it. `next_header`
- * is what ESP or AH named. ESP_OK, ESP_MALFORMED or ESP_CONGESTION.
+ * is what ESP or AH named. ESP_OK, ESP_INNER or ESP_CONGESTION.
  */
 enum esp_result outer_strip(const struct sa *sa, uint8_t *packet, const struct ip *outer, uint8_t next_header,
 	uint8_t *bytes, size_t length, struct esp_packet *inner);

@@ -46,6 +46,7 @@ static bool get_sa(napi_env env, const struct engine *engine, napi_value spec, s
 	size_t length;
 
 	return get_device(env, engine, spec, &sa->device) && get_u32(env, spec, "mark", &sa->mark) &&
+	       get_u32(env, spec, "group", &sa->group) &&
 	       get_bool(env, spec, "isInbound", &sa->inbound) && get_protocol(env, spec, &sa->protocol) &&
 	       get_bool(env, spec, "isTransport", &sa->is_transport) && get_u32(env, spec, "spi", &sa->spi) &&
 	       get_address(env, spec, "source", &sa->source) &&
@@ -137,6 +138,7 @@ napi_value method_move_sa(napi_env env, napi_callback_info info)
 {
 	struct address source, destination;
 	uint16_t source_port, destination_port;
+	uint32_t group;
 	struct call call;
 	struct sa *sa;
 	bool is_udp;
@@ -146,7 +148,8 @@ napi_value method_move_sa(napi_env env, napi_callback_info info)
 	    !get_address(env, call.args[1], "destination", &destination) ||
 	    !get_bool(env, call.args[1], "isUdp", &is_udp) ||
 	    !get_port(env, call.args[1], "sourcePort", &source_port) ||
-	    !get_port(env, call.args[1], "destinationPort", &destination_port)) {
+	    !get_port(env, call.args[1], "destinationPort", &destination_port) ||
+	    !get_u32(env, call.args[1], "group", &group)) {
 		return NULL;
 	}
 	sa->source = source;
@@ -154,6 +157,7 @@ napi_value method_move_sa(napi_env env, napi_callback_info info)
 	sa->udp = is_udp;
 	sa->source_port = source_port;
 	sa->destination_port = destination_port;
+	sa->group = group;
 	sa->peer_reported_ms = 0;
 	return NULL;
 }

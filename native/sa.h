@@ -34,8 +34,15 @@ enum esp_result {
 	ESP_DUMMY,
 	/* RFC 6040: the path marked a packet that is not ECN-capable. */
 	ESP_CONGESTION,
-	/* No sequence numbers or no lifetime left. */
+	/* No sequence numbers left. */
 	ESP_EXHAUSTED,
+	/* No lifetime left. */
+	ESP_EXPIRED,
+	/* What was decrypted or authenticated is no packet: padding, or its header. */
+	ESP_INNER,
+	/* Not what the SA is for, or what the SPD lets come out of it. */
+	ESP_SELECTORS,
+	ESP_POLICY,
 };
 
 /* One side of a traffic selector, for one address family; first_port > last_port is OPAQUE. */
@@ -88,6 +95,8 @@ struct sa {
 	bool copy_dscp_in;
 	/* Inbound: the TUN device its packets go to. */
 	uint8_t device;
+	/* Inbound: SAs of one group are alike to the SPD, so that its answer for one is good for all. */
+	uint32_t group;
 	/* Outbound: the mark its packets are sent under. */
 	uint32_t mark;
 	struct sa_limits soft;

@@ -35,6 +35,47 @@ void note_acquire(struct engine *engine, struct policy *policy, const struct flo
 	engine->pending_policies = policy;
 }
 
+void drop(struct engine *engine, enum drop_reason reason, const struct drop_packet *packet)
+{
+	drops_count(&engine->drops, reason, packet, engine->now_ms);
+}
+
+void drop_outbound(struct engine *engine, enum drop_reason reason, const struct sa *sa, const struct flow_key *key)
+{
+	struct drop_packet packet;
+
+	if (!key) {
+		drop(engine, reason, NULL);
+		return;
+	}
+	packet = (struct drop_packet){ .source = key->source, .destination = key->destination };
+	if (sa) {
+		packet.spi = sa->spi;
+		packet.sequence = (uint32_t)sa->sequence.next;
+	}
+	drop(engine, reason, &packet);
+}
+
+static void report_drops(struct engine *engine)
+{
+	struct drop_report *report;
+	struct drop_packet packet;
+	uint64_t left_out;
+	int reason;
+
+	engine->drops.is_pending = false;
+	for (reason = 0; reason < DROP_COUNT; reason++) {
+		report = &engine->drops.reports[reason];
+		if (report->is_pending) {
+			report->is_pending = false;
+			packet = report->packet;
+			left_out = report->left_out;
+			report->left_out = 0;
+			engine->callbacks.dropped(engine->callbacks.context, (enum drop_reason)reason, &packet, left_out);
+		}
+	}
+}
+
 static void report(struct engine *engine)
 {
 	struct engine_callbacks *callbacks = &engine->callbacks;
@@ -57,6 +98,9 @@ static void report(struct engine *engine)
 		key = policy->pending_key;
 		handle = policy->handle;
 		callbacks->acquire(callbacks->context, handle, &key);
+	}
+	if (engine->drops.is_pending) {
+		report_drops(engine);
 	}
 	callbacks->slice_end(callbacks->context);
 }

@@ -1,6 +1,21 @@
 import { FlowAction, type NativeCallbacks } from './native.ts';
+import { type SaGroup, satisfies } from './sa-groups.ts';
 import type { Sad } from './sad.ts';
-import type { Spd } from './spd.ts';
+import type { PolicyRecord, Spd } from './spd.ts';
+
+/** A decapsulated packet, which is of its SA's selectors, has to be of a policy that asks for such an SA. */
+function inboundAction({ act, owner }: PolicyRecord, group: SaGroup | undefined): FlowAction {
+  switch (act.kind) {
+    case 'discard':
+      return FlowAction.discard;
+    case 'bypass':
+      return FlowAction.mismatch;
+    case 'protect':
+      return group !== undefined && satisfies(group, act.template, owner)
+        ? FlowAction.pass
+        : FlowAction.mismatch;
+  }
+}
 
 /**
  * Answers the engine's question what the SPD says of a packet (RFC 4301, 5.1 and 5.2). The answer is
@@ -14,14 +29,11 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
     verdict[2] = sa;
     return verdict;
   };
-  return (isInbound, device, family, source, destination, protocol, sourcePort, destinationPort) => {
+  return (isInbound, device, family, source, destination, protocol, sourcePort, destinationPort, group) => {
     const packet = { family, source, destination, protocol, sourcePort, destinationPort };
     const policy = spd.lookup(isInbound, device, packet);
-    // A decapsulated packet was checked against its SA's selectors already: only a DISCARD stands
-    // against it now. The policy is looked for to be counted.
-    if (isInbound)
-      return answer(policy?.act.kind === 'discard' ? FlowAction.discard : FlowAction.pass, policy?.handle);
     if (policy === undefined) return answer(FlowAction.drop);
+    if (isInbound) return answer(inboundAction(policy, sad.group(group)), policy.handle);
     const { act, handle } = policy;
     switch (act.kind) {
       case 'discard':

@@ -4,6 +4,7 @@ import { ContractServer, createService, EventLog, listen, Revisions, Writers } f
 import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
 import { Algorithms } from './algorithms.ts';
 import { Applier } from './applier.ts';
+import { createAuditLog } from './audit-log.ts';
 import { createBackend } from './backend.ts';
 import { capabilities } from './capabilities.ts';
 import { createClassifier } from './classifier.ts';
@@ -22,7 +23,9 @@ const BOOT_ID_BYTES = 16;
 const EPOCH_BYTES = 6;
 
 /** What the engine calls; the parts behind it are made from the engine, after it. */
-type LateCallbacks = { current: Pick<NativeCallbacks, 'classify' | 'saEvent' | 'acquire'> | undefined };
+type LateCallbacks = {
+  current: Pick<NativeCallbacks, 'classify' | 'saEvent' | 'acquire' | 'dropped'> | undefined;
+};
 
 /** A running dataplane. */
 export class Dataplane implements AsyncDisposable {
@@ -51,6 +54,7 @@ export class Dataplane implements AsyncDisposable {
       classify: (...packet) => late.current?.classify(...packet) ?? nothing,
       saEvent: (...event) => late.current?.saEvent(...event),
       acquire: (...packet) => late.current?.acquire(...packet),
+      dropped: (...packet) => late.current?.dropped(...packet),
       fault: (what, why) => failure.reject(new AgentError(`cannot ${what}: ${why}`, { code: 'unavailable' })),
       closed: closed.resolve,
     });
@@ -79,6 +83,7 @@ export class Dataplane implements AsyncDisposable {
       classify: createClassifier(sad, spd),
       saEvent: this.#reporter.onSaEvent,
       acquire: this.#reporter.onAcquire,
+      dropped: createAuditLog(logger),
     };
     const applier = new Applier({
       sad,

@@ -2,7 +2,15 @@ import { AgentError, loadAddon } from '../util/index.ts';
 import type { Address, Family } from './address.ts';
 
 /** enum flow_action of native/flow.h */
-export const FlowAction = { drop: 0, protect: 1, bypass: 2, discard: 3, trap: 4, pass: 5 } as const;
+export const FlowAction = {
+  drop: 0,
+  protect: 1,
+  bypass: 2,
+  discard: 3,
+  trap: 4,
+  pass: 5,
+  mismatch: 6,
+} as const;
 export type FlowAction = (typeof FlowAction)[keyof typeof FlowAction];
 
 /** enum sa_event of native/esp.h */
@@ -23,6 +31,10 @@ export const EspResult = {
   dummy: 4,
   congestion: 5,
   exhausted: 6,
+  expired: 7,
+  inner: 8,
+  selectors: 9,
+  policy: 10,
 } as const;
 
 /** Names an SA or a policy inside the engine; 0 is none. */
@@ -45,6 +57,8 @@ export type NativeSa = {
   readonly copyDscpIn: boolean;
   /** Inbound: where its packets go, a place in the list of devices given to open(). */
   readonly device: number;
+  /** Inbound: its SaGroups number. */
+  readonly group: number;
   /** Outbound: the mark of what it sends. */
   readonly mark: number;
   /** 0 is no limit. */
@@ -71,7 +85,7 @@ export type NativeSa = {
 
 export type NativeEndpoints = Pick<
   NativeSa,
-  'source' | 'destination' | 'isUdp' | 'sourcePort' | 'destinationPort'
+  'source' | 'destination' | 'isUdp' | 'sourcePort' | 'destinationPort' | 'group'
 >;
 
 /** Ports are -1 when a packet has none. */
@@ -86,6 +100,7 @@ export type NativeCallbacks = {
     protocol: number,
     sourcePort: number,
     destinationPort: number,
+    group: number,
   ) => Uint32Array;
   /** `event` is one of SaEvent; address and port are the peer's, for peerAddress. */
   readonly saEvent: (sa: Handle, event: number, address: Address, port: number) => void;
@@ -96,6 +111,18 @@ export type NativeCallbacks = {
     protocol: number,
     sourcePort: number,
     destinationPort: number,
+  ) => void;
+  /**
+   * One dropped packet, at most once a second for each reason, and how many others there were since the
+   * last one. The addresses are the outer ones of a packet that came in, the inner ones of another.
+   */
+  readonly dropped: (
+    reason: string,
+    leftOut: bigint,
+    spi: number,
+    sequence: number,
+    source: Address,
+    destination: Address,
   ) => void;
   /** A TUN device or a socket is unusable. */
   readonly fault: (what: string, why: string) => void;

@@ -1,4 +1,11 @@
-import { type Policy, PolicyAction, type PolicyId, ResultCode, type SaTemplate } from '../proto/index.ts';
+import {
+  type Mode,
+  type Policy,
+  PolicyAction,
+  type PolicyId,
+  ResultCode,
+  type SaTemplate,
+} from '../proto/index.ts';
 import { Refusal } from '../server/index.ts';
 import { type Address, mappedIpv4 } from './address.ts';
 import { refuseOtherScopes } from './features.ts';
@@ -12,6 +19,7 @@ const NOWHERE: Address = mappedIpv4(0);
 
 /** How a PROTECT policy finds its SA; SPI 0 is a trap. */
 export type Template = Pick<SaName, 'protocol' | 'spi'> & {
+  readonly mode: Mode;
   readonly destination: Address;
   readonly reqid: number;
 };
@@ -37,13 +45,13 @@ function parseTemplate(templates: readonly SaTemplate[]): Template {
   }
   const protocol = parseProtocol(template.protocol);
   checkMode(template.mode);
-  const { spi, reqid } = template;
+  const { mode, spi, reqid } = template;
   // A trap may not know its peer yet.
   const destination =
     spi === 0 && template.destination === undefined
       ? NOWHERE
       : parseOuter(template.destination, 'template destination');
-  return { protocol, spi, destination, reqid };
+  return { protocol, mode, spi, destination, reqid };
 }
 
 /** @throws Refusal */

@@ -1,6 +1,7 @@
 import { Protocol, type Sa, type SaCounters, type SaId, type SaState } from '../proto/index.ts';
 import { type Address, encodeAddress, formatAddress } from './address.ts';
 import { type Handle, type NativeEngine, type NativeSa, NEVER, SaWord } from './native.ts';
+import type { GroupNumber } from './sa-groups.ts';
 import type { SaName, SaRequest, UdpPorts } from './sa-request.ts';
 import { type DeviceIndex, describeScope, noScope, type Scope, scopeKey } from './scopes.ts';
 import { flattenSelectors } from './selector.ts';
@@ -10,6 +11,8 @@ export type SaRecord = {
   readonly handle: Handle;
   readonly name: SaName;
   readonly device: DeviceIndex;
+  /** 0 for an outbound SA. */
+  readonly group: GroupNumber;
   readonly owner: string;
   readonly charonInstanceId: Uint8Array;
   /** As it is listed: without keys. */
@@ -78,7 +81,7 @@ export function movedSa(
   };
 }
 
-export function nativeSaOf(request: SaRequest): NativeSa {
+export function nativeSaOf(request: SaRequest, group: GroupNumber): NativeSa {
   const { sa, name, udp, softLifetime, hardLifetime } = request;
   return {
     isInbound: name.isInbound,
@@ -95,6 +98,7 @@ export function nativeSaOf(request: SaRequest): NativeSa {
     copyDscpOut: request.copyDscpOut,
     copyDscpIn: request.copyDscpIn,
     device: request.device,
+    group,
     mark: request.outerMark,
     softBytes: softLifetime.bytes,
     softPackets: softLifetime.packets,

@@ -8,6 +8,7 @@ import {
 } from '../proto/index.ts';
 import { type Author, differingFields, Refusal } from '../server/index.ts';
 import type { Handle, NativeEngine } from './native.ts';
+import { type GroupNumber, type SaGroup, SaGroups } from './sa-groups.ts';
 import {
   describeSa,
   hasSameScope,
@@ -50,6 +51,7 @@ export class Sad {
   /** How many inbound SAs have an SPI. */
   readonly #inboundSpis = new Map<number, number>();
   readonly #reading = new SaReading();
+  readonly #groups = new SaGroups();
 
   constructor(options: SadOptions) {
     this.#options = options;
@@ -75,11 +77,20 @@ export class Sad {
     if (this.#byKey.size >= maxSas) {
       throw new Refusal(ResultCode.RESULT_CODE_CAPACITY, `${describeSa(name)}: all ${maxSas} SAs are in use`);
     }
+    const group = this.#join(name, request.sa, author.owner);
+    let handle: Handle;
+    try {
+      handle = engine.addSa(nativeSaOf(request, group));
+    } catch (error) {
+      this.#groups.leave(group);
+      throw error;
+    }
     const record = {
       ...author,
       name,
       device,
-      handle: engine.addSa(nativeSaOf(request)),
+      group,
+      handle,
       listed: withoutKeys(request.sa),
       installedAtMs: now(),
       formerKeys: [],
@@ -119,18 +130,21 @@ export class Sad {
     if (destination !== name.destination && this.#byKey.has(saKey(moved))) {
       throw new Refusal(ResultCode.RESULT_CODE_SPI_COLLISION, `${describeSa(moved)} exists already`);
     }
+    const reqid = update.newReqid === 0 ? record.listed.reqid : update.newReqid;
+    const group = this.#join(moved, { ...record.listed, reqid }, author.owner);
     this.#options.engine.moveSa(record.handle, {
       source,
       destination,
       isUdp: udp !== undefined,
       sourcePort: udp?.sourcePort ?? 0,
       destinationPort: udp?.destinationPort ?? 0,
+      group,
     });
-    const reqid = update.newReqid === 0 ? record.listed.reqid : update.newReqid;
+    this.#groups.leave(record.group);
     const listed = movedSa(record.listed, { source, destination, udp, reqid });
     const formerKey = saKey(name);
     const formerKeys = [...record.formerKeys.filter((key) => key !== formerKey), formerKey];
-    const next = { ...record, ...author, name: moved, listed, formerKeys };
+    const next = { ...record, ...author, name: moved, group, listed, formerKeys };
     this.#byFormerKey.set(formerKey, record.handle);
     this.#byKey.delete(formerKey);
     this.#byKey.set(saKey(moved), next);
@@ -158,6 +172,7 @@ export class Sad {
   /** Removes an SA and wipes its keys. */
   remove(record: SaRecord): SaCounters {
     const { name } = record;
+    this.#groups.leave(record.group);
     this.#byKey.delete(saKey(name));
     this.#byHandle.delete(record.handle);
     for (const key of record.formerKeys) {
@@ -189,6 +204,11 @@ export class Sad {
   findInbound(owner: string, name: Pick<SaName, 'protocol' | 'spi' | 'destination'>): SaRecord | undefined {
     const record = this.#byKey.get(saKey({ ...noScope, ...name, isInbound: true }));
     return record?.owner === owner ? record : undefined;
+  }
+
+  /** What policies may ask of the inbound SAs of this number. */
+  group(number: GroupNumber): SaGroup | undefined {
+    return this.#groups.get(number);
   }
 
   hasInboundSpi(spi: number): boolean {
@@ -229,6 +249,13 @@ export class Sad {
       counters: reading.counters(),
     };
     return { ...state, ...reading.sequences(record.name.isInbound, () => engine.readReplay(handle)) };
+  }
+
+  #join(name: SaName, { mode, reqid, id }: Sa, owner: string): GroupNumber {
+    if (!name.isInbound || id === undefined) return 0;
+    const { protocol } = id;
+    const spi = reqid === 0 ? name.spi : 0;
+    return this.#groups.join({ owner, protocol, mode, reqid, spi, destination: name.destination });
   }
 
   #owned(name: SaName, author: Author): SaRecord | undefined {

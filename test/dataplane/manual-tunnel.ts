@@ -103,6 +103,7 @@ export class ManualTunnel implements Disposable {
             direction: Direction.DIRECTION_INBOUND,
             spi: common.spi,
             peer: to.site.outer,
+            reqid: overridesOf(from, to).reqid ?? 1,
           }),
         ),
       );

@@ -159,6 +159,7 @@ export type PolicyOptions = {
   /** For PROTECT. */
   readonly spi?: number;
   readonly peer?: string;
+  readonly reqid?: number;
   readonly overrides?: Partial<Policy>;
 };
 
@@ -170,7 +171,7 @@ export function samplePolicy(options: PolicyOptions): Policy {
     source: undefined,
     destination: address(options.peer ?? '198.18.0.2'),
     spi: options.spi ?? 0,
-    reqid: 1,
+    reqid: options.reqid ?? 1,
   };
   return {
     ...Policy.create(),

@@ -42,6 +42,7 @@ export function nativeSa(suite: Suite, overrides: Partial<NativeSa> = {}): Nativ
     copyDscpOut: true,
     copyDscpIn: false,
     device: 0,
+    group: 0,
     mark: 0,
     softBytes: 0n,
     softPackets: 0n,
@@ -70,19 +71,33 @@ export type SaEventCall = {
   readonly port: number;
 };
 
+/** A dropped packet, as it is told. */
+export type Drop = {
+  readonly reason: string;
+  readonly leftOut: bigint;
+  readonly spi: number;
+  readonly sequence: number;
+  readonly source: Address;
+  readonly destination: Address;
+};
+
 /** An engine without descriptors that lets every decapsulated packet pass and notes what it reports. */
 export function engineLab(classify?: NativeCallbacks['classify']): {
   readonly engine: NativeEngine;
   readonly events: SaEventCall[];
+  readonly drops: Drop[];
 } {
   const events: SaEventCall[] = [];
+  const drops: Drop[] = [];
   const pass = Uint32Array.of(FlowAction.pass, 0, 0);
   const engine = createEngine({
     classify: classify ?? (() => pass),
     saEvent: (sa, event, address, port) => events.push({ sa, event, address, port }),
     acquire: () => undefined,
+    dropped: (reason, leftOut, spi, sequence, source, destination) =>
+      drops.push({ reason, leftOut, spi, sequence, source, destination }),
     fault: () => undefined,
     closed: () => undefined,
   });
-  return { engine, events };
+  return { engine, events, drops };
 }

@@ -147,10 +147,10 @@ describe('encapsulation', () => {
     const { engine, events } = engineLab();
     const packets = engine.addSa(nativeSa(gcm128, { softPackets: 2n, hardPackets: 3n }));
     for (let i = 0; i < 3; i += 1) assert.ok(Buffer.isBuffer(engine.encapsulate(packets, innerPacket(10))));
-    assert.equal(engine.encapsulate(packets, innerPacket(10)), EspResult.exhausted);
+    assert.equal(engine.encapsulate(packets, innerPacket(10)), EspResult.expired);
     const bytes = engine.addSa(nativeSa(gcm128, { softBytes: 100n, hardBytes: 110n }));
     for (let i = 0; i < 2; i += 1) assert.ok(Buffer.isBuffer(engine.encapsulate(bytes, innerPacket(32))));
-    assert.equal(engine.encapsulate(bytes, innerPacket(32)), EspResult.exhausted);
+    assert.equal(engine.encapsulate(bytes, innerPacket(32)), EspResult.expired);
     assert.deepEqual(
       events.map(({ event }) => event),
       [SaEvent.softPackets, SaEvent.hardPackets, SaEvent.softBytes, SaEvent.hardBytes],
@@ -174,7 +174,7 @@ describe('decapsulation', () => {
       engine.moveSa(handle, { ...sa, source: sa.source + 1n });
       assert.equal(take(1), EspResult.replayed);
       for (const sequence of [2, 3]) assert.ok(Buffer.isBuffer(take(sequence)));
-      assert.equal(take(4), EspResult.exhausted);
+      assert.equal(take(4), EspResult.expired);
       assert.deepEqual(
         events.map(({ event }) => event),
         'softPackets' in limits
@@ -244,7 +244,7 @@ describe('decapsulation', () => {
         withTrailer(Buffer.alloc(0), align),
       ];
       broken.forEach((one, index) => {
-        assert.equal(engine.decapsulate(sealed(sa, index + 1, one)), EspResult.malformed, `case ${index}`);
+        assert.equal(engine.decapsulate(sealed(sa, index + 1, one)), EspResult.inner, `case ${index}`);
       });
       assert.equal(words()[SaWord.malformedDrops], BigInt(broken.length));
       assert.equal(words()[SaWord.packets], 0n);
@@ -354,6 +354,7 @@ describe('decapsulation', () => {
       isUdp: false,
       sourcePort: 0,
       destinationPort: 0,
+      group: 0,
     };
     engine.moveSa(handle, moved);
     assert.equal(typeof engine.decapsulate(fromPeer(sa, 2, innerPacket(10))), 'number');
