@@ -15,6 +15,7 @@ bool aead_init(struct transform *t, bool inbound, size_t key_length)
 	if (!t->cipher) {
 		return false;
 	}
+	memcpy(t->nonce, t->encryption_key + key_length, algorithm->salt_length);
 	/* Length of the nonce, which says that of CCM's length field (RFC 4309, 2: 4), and of the ICV. */
 	return EVP_CIPHER_CTX_ctrl(t->cipher, EVP_CTRL_AEAD_SET_IVLEN, algorithm->salt_length + COUNTER_IV, NULL) == 1 &&
 	       (!is_ccm(t) ||
@@ -24,12 +25,8 @@ bool aead_init(struct transform *t, bool inbound, size_t key_length)
 
 static bool set_nonce(struct transform *t, const uint8_t *iv)
 {
-	size_t salt = t->encryption->salt_length;
-	uint8_t nonce[EVP_MAX_IV_LENGTH];
-
-	memcpy(nonce, t->encryption_key + t->encryption_key_length - salt, salt);
-	memcpy(nonce + salt, iv, COUNTER_IV);
-	return EVP_CipherInit_ex2(t->cipher, NULL, NULL, nonce, -1, NULL) == 1;
+	memcpy(t->nonce + t->encryption->salt_length, iv, COUNTER_IV);
+	return EVP_CipherInit_ex2(t->cipher, NULL, NULL, t->nonce, -1, NULL) == 1;
 }
 
 /*

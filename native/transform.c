@@ -49,8 +49,9 @@ EVP_CIPHER_CTX *new_cipher(const char *format, const uint8_t *key, size_t key_le
 	snprintf(name, sizeof(name), format, (unsigned int)key_length * 8);
 	cipher = EVP_CIPHER_fetch(NULL, name, NULL);
 	context = cipher ? EVP_CIPHER_CTX_new() : NULL;
+	/* Where it means nothing, turned off padding only costs with every packet. */
 	if (context && (EVP_CipherInit_ex2(context, cipher, key, NULL, encrypt, NULL) != 1 ||
-			       EVP_CIPHER_CTX_set_padding(context, 0) != 1)) {
+			       (EVP_CIPHER_get_block_size(cipher) > 1 && EVP_CIPHER_CTX_set_padding(context, 0) != 1))) {
 		EVP_CIPHER_CTX_free(context);
 		context = NULL;
 	}

@@ -76,6 +76,8 @@ struct transform {
 	uint8_t integrity_key[64];
 	uint8_t integrity_key_length;
 	EVP_CIPHER_CTX *cipher;
+	/* Of an AEAD: the salt, and the IV of the packet at hand. */
+	uint8_t nonce[12];
 	/* HMAC and CMAC have the first, XCBC and GMAC the second. */
 	EVP_MAC_CTX *mac;
 	EVP_CIPHER_CTX *mac_cipher;
