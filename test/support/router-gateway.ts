@@ -1,0 +1,173 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
+import { FakeOpenconfigd, FakeVsw, type OpenconfigdOptions, routerConfig } from './fake-lagopus/index.ts';
+import { isListening } from './is-listening.ts';
+import type { Lab, Site } from './lab.ts';
+import { ManagedProcess } from './managed-process.ts';
+import { AgentProcess } from './product-processes.ts';
+import { inRepository } from './repository.ts';
+
+export type RouterGatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
+  readonly vrfs?: readonly string[];
+  readonly openconfigd?: OpenconfigdOptions;
+  /** Top-level keys put over the generated configurations. */
+  readonly agentOverrides?: Readonly<Record<string, unknown>>;
+  readonly driverOverrides?: Readonly<Record<string, unknown>>;
+};
+
+/** charon tells its keys at this level of `chd`, for the comparison with the router's. */
+const KEY_LEVELS = { default: 1, chd: 4 };
+
+/**
+ * A gateway whose packets a Lagopus router carries: charon and agent in the site's namespace, and beside
+ * them `ipsec-agent vsw`, which a vsw subscribes to and which subscribes to an openconfigd; these two are
+ * fakes of this process, reached over its loopback and unix sockets.
+ */
+export class RouterGateway {
+  readonly site: Site;
+  readonly openconfigd: FakeOpenconfigd;
+  vsw: FakeVsw;
+  charon: CharonDaemon;
+  driver: ManagedProcess;
+  agent: AgentProcess;
+  readonly #lab: Lab;
+  readonly #options: RouterGatewayOptions;
+  readonly #relayPort: number;
+
+  private constructor(
+    lab: Lab,
+    site: Site,
+    options: RouterGatewayOptions,
+    relayPort: number,
+    parts: Pick<RouterGateway, 'openconfigd' | 'vsw' | 'charon' | 'driver' | 'agent'>,
+  ) {
+    this.#lab = lab;
+    this.site = site;
+    this.#options = options;
+    this.#relayPort = relayPort;
+    this.openconfigd = parts.openconfigd;
+    this.vsw = parts.vsw;
+    this.charon = parts.charon;
+    this.driver = parts.driver;
+    this.agent = parts.agent;
+  }
+
+  /** Starts everything, the driver before vsw, and waits until charon's requests can be answered. */
+  static async start(lab: Lab, site: Site, options: RouterGatewayOptions = {}): Promise<RouterGateway> {
+    const relayPort = await freePort();
+    const vrfs = options.vrfs ?? ['vrf1'];
+    const openconfigd = lab.use(
+      await FakeOpenconfigd.start({ config: routerConfig(...vrfs), ...options.openconfigd }),
+    );
+    const driver = await startDriver(lab, site, options, relayPort, openconfigd);
+    const vsw = lab.use(await startVsw(site, relayPort));
+    const charon = await startCharon(lab, site, options);
+    const agent = await startAgent(lab, site, options, charon);
+    const parts = { openconfigd, vsw, charon, driver, agent };
+    const gateway = new RouterGateway(lab, site, options, relayPort, parts);
+    await agent.waitReady();
+    return gateway;
+  }
+
+  async restartAgent(): Promise<void> {
+    await this.agent.process.kill();
+    this.agent = await startAgent(this.#lab, this.site, this.#options, this.charon);
+    await this.agent.waitReady();
+  }
+
+  /** In the place of one that has ended: vsw is deaf until it is restarted too. */
+  async startDriver(): Promise<void> {
+    this.driver = await startDriver(this.#lab, this.site, this.#options, this.#relayPort, this.openconfigd);
+  }
+
+  async restartCharon(): Promise<void> {
+    await this.charon.process.kill();
+    this.charon = await startCharon(this.#lab, this.site, this.#options);
+  }
+
+  /** As a watchdog does: everything that was in it is gone. */
+  async restartVsw(): Promise<void> {
+    await this.vsw.restart();
+  }
+}
+
+function driverTarget(site: Site): string {
+  return `unix://${join(site.dir, 'vsw.sock')}`;
+}
+
+async function startVsw(site: Site, relayPort: number): Promise<FakeVsw> {
+  return await FakeVsw.start({
+    server: `127.0.0.1:${relayPort}`,
+    applyDelayMs: 15,
+    pfkeyPath: (vrf) => join(site.dir, `lagopus-${vrf}.sock`),
+  });
+}
+
+async function startDriver(
+  lab: Lab,
+  site: Site,
+  options: RouterGatewayOptions,
+  relayPort: number,
+  openconfigd: FakeOpenconfigd,
+): Promise<ManagedProcess> {
+  await mkdir(site.dir, { recursive: true, mode: 0o700 });
+  const path = join(site.dir, 'vsw.yaml');
+  const settings = {
+    listen: driverTarget(site),
+    vrfs: options.vrfs ?? ['vrf1'],
+    relay: { listen: `127.0.0.1:${relayPort}`, openconfigd: openconfigd.address },
+    pfkeySocket: join(site.dir, 'lagopus-VRF.sock'),
+    journal: join(site.dir, 'vsw-journal.json'),
+    statusSocket: join(site.dir, 'vsw-status.sock'),
+    log: { level: 'debug' },
+  };
+  await writeFile(path, stringify({ ...settings, ...options.driverOverrides }));
+  const driver = new ManagedProcess({
+    name: `vsw driver in ${site.dir}`,
+    argv: [inRepository('bin', 'ipsec-agent'), 'vsw', '--config', path, '--json'],
+    logPath: join(site.dir, 'vsw.log'),
+  });
+  lab.use(driver);
+  await driver.waitFor('it listens', async () => isListening(join(site.dir, 'vsw.sock')), 30_000);
+  return driver;
+}
+
+async function startCharon(lab: Lab, site: Site, options: RouterGatewayOptions): Promise<CharonDaemon> {
+  const { namespace, dir } = site;
+  const { logLevels = KEY_LEVELS, extra = {} } = options;
+  return lab.use(await CharonDaemon.start({ namespace, dir, backend: 'lagopus', logLevels, extra }));
+}
+
+async function startAgent(
+  lab: Lab,
+  site: Site,
+  options: RouterGatewayOptions,
+  charon: CharonDaemon,
+): Promise<AgentProcess> {
+  const { namespace, dir } = site;
+  return lab.use(
+    await AgentProcess.start({
+      ...{ namespace, dir },
+      pluginSocket: charon.pluginSocket,
+      viciUri: charon.viciUri,
+      dataplaneTarget: driverTarget(site),
+      overrides: options.agentOverrides ?? {},
+    }),
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
