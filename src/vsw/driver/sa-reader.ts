@@ -3,17 +3,30 @@ import { type PfkeyMessage, SaState } from '../pfkey/index.ts';
 import type { PfkeyLink } from './pfkey-link.ts';
 import type { SaRequest } from './sa-request.ts';
 
-export type SaPresence = 'absent' | 'visible' | 'mature';
+/** `foreign`: vsw has that SPI, with other keys or outer addresses; it ignores what we tell of it then. */
+export type SaPresence = 'absent' | 'foreign' | 'visible' | 'mature';
 
-type Identity = Pick<SaRequest, 'vrf' | 'name' | 'source'>;
+type Identity = Pick<SaRequest, 'vrf' | 'name' | 'source' | 'encryptionKey' | 'integrityKey'>;
 
 /** Steps are short while a commit usually shows, and longer while a tick is waited for. */
 const FIRST_STEP_MS = 4;
 const LATER_STEP_MS = 20;
 const FIRST_STEPS = 10;
 
-function presenceOf({ errno, sa }: PfkeyMessage): SaPresence {
+function isSame(answer: PfkeyMessage, { name, source, encryptionKey, integrityKey }: Identity): boolean {
+  const hasIntegrity = integrityKey.lengthBytes > 0;
+  return (
+    answer.source?.address === source &&
+    answer.destination?.address === name.destination &&
+    answer.encryptionKey?.equals(encryptionKey) === true &&
+    (!hasIntegrity || answer.integrityKey?.equals(integrityKey) === true)
+  );
+}
+
+function presenceOf(answer: PfkeyMessage, wanted: Identity): SaPresence {
+  const { errno, sa } = answer;
   if (errno !== 0 || sa === undefined) return 'absent';
+  if (!isSame(answer, wanted)) return 'foreign';
   return sa.state === SaState.mature || sa.state === SaState.dying ? 'mature' : 'visible';
 }
 
@@ -28,26 +41,27 @@ export class SaReader {
   }
 
   /** @throws AgentError when vsw cannot be asked */
-  async presence({ vrf, name, source }: Identity): Promise<SaPresence> {
-    const answer = await this.#linkOf(vrf).ask({
-      kind: 'get',
-      spi: name.spi,
-      source,
-      destination: name.destination,
-    });
-    answer.encryptionKey?.wipe();
-    answer.integrityKey?.wipe();
-    return presenceOf(answer);
+  async presence(wanted: Identity): Promise<SaPresence> {
+    const { vrf, name, source } = wanted;
+    const { spi, destination } = name;
+    const answer = await this.#linkOf(vrf).ask({ kind: 'get', spi, source, destination });
+    try {
+      return presenceOf(answer, wanted);
+    } finally {
+      answer.encryptionKey?.wipe();
+      answer.integrityKey?.wipe();
+    }
   }
 
   /**
-   * Asks until it is so; false when it is not after `timeoutMs`.
+   * Asks until it is so; false when it is not after `timeoutMs`, or somebody else's is there.
    * @throws AgentError when vsw cannot be asked
    */
-  async until(sa: Identity, wanted: SaPresence, timeoutMs: number): Promise<boolean> {
+  async until(sa: Identity, wanted: 'absent' | 'visible' | 'mature', timeoutMs: number): Promise<boolean> {
     const deadlineMs = this.#clock.now() + timeoutMs;
     for (let step = 0; ; step += 1) {
       const presence = await this.presence(sa);
+      if (presence === 'foreign') return wanted === 'absent';
       if (presence === wanted || (wanted === 'visible' && presence === 'mature')) return true;
       if (this.#clock.now() >= deadlineMs) return false;
       await this.#clock.sleep(step < FIRST_STEPS ? FIRST_STEP_MS : LATER_STEP_MS);

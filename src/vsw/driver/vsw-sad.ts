@@ -43,6 +43,8 @@ export class VswSad {
   readonly #options: VswSadOptions;
   readonly #byKey = new Map<string, SaRecord>();
   #order = 0;
+  /** vsw is gone: what was begun with it must not reach the next one. */
+  #isCleared = false;
 
   constructor(options: VswSadOptions) {
     this.#options = options;
@@ -130,6 +132,7 @@ export class VswSad {
 
   /** Forgets everything and wipes every key; vsw is told nothing. */
   clear(): void {
+    this.#isCleared = true;
     for (const record of this.#byKey.values()) wipeKeys(record);
     this.#byKey.clear();
   }
@@ -209,6 +212,7 @@ export class VswSad {
   async #install(record: SaRecord): Promise<void> {
     const { surface } = this.#options;
     const { request } = record;
+    await this.#checkAbsent(record);
     try {
       await surface.installSa(request);
       await this.#confirm(request);
@@ -219,6 +223,21 @@ export class VswSad {
         ? error
         : temporary(`${describeSa(request.name)}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** vsw would ignore ours without a word, and show the other one in its place. */
+  async #checkAbsent(record: SaRecord): Promise<void> {
+    const { request } = record;
+    try {
+      if ((await this.#options.reader.presence(request)) === 'absent') return;
+    } catch (error) {
+      this.#forget(record);
+      throw temporary(
+        `${describeSa(request.name)}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+    this.#forget(record);
+    throw collision(`${describeSa(request.name)}: vsw has an SA of this SPI that is not of this driver`);
   }
 
   async #confirm(request: SaRequest): Promise<void> {
@@ -238,6 +257,7 @@ export class VswSad {
 
   /** Whether it is there is unknown; afterwards it is not, or vsw cannot be told. */
   async #takeBack(record: SaRecord): Promise<void> {
+    if (this.#isCleared) return;
     try {
       await this.#options.surface.removeSa(record.request);
     } catch {
