@@ -85,7 +85,9 @@ bool route_is_wanted(kernel_ipsec_policy_id_t *id,
 	switch (data->type)
 	{
 		case POLICY_IPSEC:
-			return data->sa->mode != MODE_TRANSPORT;
+			/* in transport mode the peer itself: IKE and ESP are marked, and
+			 * take the other routes */
+			return TRUE;
 		case POLICY_DROP:
 			return TRUE;
 		case POLICY_PASS:
