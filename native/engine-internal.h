@@ -13,6 +13,7 @@
 
 #include "engine.h"
 #include "offload.h"
+#include "reassemble.h"
 #include "receive.h"
 
 #define MAX_PACKET 65536
@@ -65,6 +66,9 @@ struct engine {
 	uint64_t now_ms;
 	uint32_t fwmark;
 	uint16_t identification;
+	/* Of IPv6 datagrams that are sent in fragments. */
+	uint32_t fragment_identification;
+	struct reassembler reassembler;
 	bool is_busy;
 	bool is_open;
 	/* By family; -1 for one the system does not have. */

@@ -3,6 +3,8 @@
 
 #include "engine-internal.h"
 
+#include "fragment.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -123,15 +125,13 @@ enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t
 	return result;
 }
 
-static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest,
-	const struct flow_key *key)
+/* False when it was dropped. */
+static bool protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest,
+	const struct flow_key *key, struct esp_packet *outer)
 {
-	struct esp_packet outer;
-
-	switch (encapsulate(engine, sa, inner, ip, largest, &outer)) {
+	switch (encapsulate(engine, sa, inner, ip, largest, outer)) {
 	case ESP_OK:
-		transmit(engine, outer.bytes, outer.length, sa->mark);
-		break;
+		return true;
 	case ESP_EXHAUSTED:
 		drop_outbound(engine, DROP_outboundSequence, sa, key);
 		break;
@@ -141,6 +141,64 @@ static void protect(struct engine *engine, struct sa *sa, uint8_t *inner, const 
 	default:
 		drop_outbound(engine, DROP_outboundFailed, sa, key);
 		break;
+	}
+	return false;
+}
+
+/* In fragments, if it is larger than the packets a path is known to take. */
+static void transmit_datagram(struct tun *tun, const struct esp_packet *outer, uint32_t mark)
+{
+	struct engine *engine = tun->engine;
+	struct fragments fragments;
+	struct ip ip;
+	size_t length;
+	uint8_t *slot = transmit_slot(engine);
+
+	if (!ip_parse(outer->bytes, outer->length, &ip) ||
+	    (ip.length > tun->mtu &&
+		    !fragments_begin(&fragments, outer->bytes, &ip, tun->mtu, engine->fragment_identification++))) {
+		drop(engine, DROP_sendTooLarge, NULL);
+		return;
+	}
+	if (ip.length <= tun->mtu) {
+		memcpy(slot, outer->bytes, ip.length);
+		transmit(engine, slot, ip.length, mark);
+		return;
+	}
+	for (; (length = fragments_next(&fragments, slot)) != 0; slot = transmit_slot(engine)) {
+		transmit(engine, slot, length, mark);
+	}
+}
+
+/* A fragment of what transport mode protects whole. */
+static void reassemble(struct tun *tun, struct reassembly *reassembly, const uint8_t *packet, const struct ip *fragment)
+{
+	struct engine *engine = tun->engine;
+	const struct flow *flow;
+	struct esp_packet outer;
+	struct flow_key key;
+	uint8_t *datagram;
+	struct ip ip;
+
+	switch (reassembly_add(reassembly, packet, fragment, &datagram, &ip)) {
+	case REASSEMBLY_WAITING:
+		return;
+	case REASSEMBLY_BROKEN:
+		drop(engine, DROP_outboundMalformed, NULL);
+		return;
+	case REASSEMBLY_WHOLE:
+		break;
+	}
+	ip_flow_key(datagram, &ip, false, &key);
+	key.device = tun->index;
+	flow = lookup_flow(engine, &key);
+	if (flow->action != FLOW_PROTECT) {
+		drop_outbound(engine, DROP_outboundNoPolicy, NULL, &key);
+		return;
+	}
+	count_policy(engine, flow->policy, ip.length);
+	if (protect(engine, flow->sa, datagram, &ip, tun->mtu, &key, &outer)) {
+		transmit_datagram(tun, &outer, flow->sa->mark);
 	}
 }
 
@@ -153,6 +211,8 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	const uint8_t *packet = bytes + sizeof(offload);
 	const struct flow *flow;
 	struct flow_key key;
+	struct reassembly *reassembly;
+	struct esp_packet outer;
 	struct split split;
 	struct ip ip;
 	uint32_t count = 0;
@@ -169,9 +229,19 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 		drop(engine, DROP_outboundTooLarge, NULL);
 		return 1;
 	}
+	if (ip.is_later_fragment &&
+	    (reassembly = reassembler_find(&engine->reassembler, packet, &ip, engine->now_ms)) != NULL) {
+		reassemble(tun, reassembly, packet, &ip);
+		return 1;
+	}
 	ip_flow_key(packet, &ip, false, &key);
 	key.device = tun->index;
 	flow = lookup_flow(engine, &key);
+	if (ip.is_fragment && flow->action == FLOW_PROTECT && flow->sa->is_transport) {
+		reassembly = reassembler_begin(&engine->reassembler, packet, &ip, engine->now_ms);
+		reassemble(tun, reassembly, packet, &ip);
+		return 1;
+	}
 	switch (flow->action) {
 	case FLOW_PROTECT:
 	case FLOW_BYPASS:
@@ -181,7 +251,9 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 			count_policy(engine, flow->policy, length);
 			if (flow->action == FLOW_PROTECT) {
 				ip.length = (uint32_t)length;
-				protect(engine, flow->sa, slot, &ip, tun->mtu, &key);
+				if (protect(engine, flow->sa, slot, &ip, tun->mtu, &key, &outer)) {
+					transmit(engine, outer.bytes, outer.length, flow->sa->mark);
+				}
 			} else {
 				statistics->bypassed++;
 				transmit(engine, slot, length, engine->fwmark);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 static void allocate_mark(struct msghdr *message, struct mark_message *mark)
@@ -40,7 +41,8 @@ static bool allocate(struct engine *engine, const struct engine_config *config)
 	tx->stride = (SA_HEADROOM + mtu + SA_TAILROOM + 127) / 64 * 64;
 	tx->slots = malloc(tx->stride * SLICE);
 	engine->tun_buffer = malloc(sizeof(struct virtio_net_hdr) + MAX_PACKET);
-	if (!tx->slots || !engine->tun_buffer || !receive_allocate(&engine->rx)) {
+	if (!tx->slots || !engine->tun_buffer || !receive_allocate(&engine->rx) ||
+	    !reassembler_allocate(&engine->reassembler, SA_HEADROOM, SA_TAILROOM)) {
 		return false;
 	}
 	for (i = 0; i < SLICE; i++) {
@@ -58,6 +60,7 @@ static void release(struct engine *engine)
 {
 	free(engine->tx.slots);
 	receive_release(&engine->rx);
+	reassembler_release(&engine->reassembler);
 	free(engine->tun_buffer);
 	free(engine->tuns);
 	engine->tx.slots = engine->tun_buffer = NULL;
@@ -127,6 +130,12 @@ bool resources_open(struct engine *engine, const struct engine_config *config, s
 	*error = (struct net_error){ .what = "allocate packet buffers", .number = ENOMEM };
 	for (i = 0; i < NET_RAW_COUNT; i++) {
 		engine->fds[i] = -1;
+	}
+	/* Not to be guessed (RFC 7739). */
+	if (getrandom(&engine->fragment_identification, sizeof(engine->fragment_identification), 0) < 0) {
+		error->what = "draw an identification";
+		error->number = errno;
+		return false;
 	}
 	engine->senders[FAMILY_IPV4] = engine->senders[FAMILY_IPV6] = -1;
 	if (allocate(engine, config) && open_descriptors(engine, config, error)) {

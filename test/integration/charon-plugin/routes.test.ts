@@ -126,7 +126,7 @@ test('a virtual IP is the source', async () => {
   assert.deepEqual(await routes(rig), [`198.19.2.0/24 dev ${DEVICE} src 198.19.7.7`]);
 });
 
-test('transport mode between hosts needs no route', async () => {
+test('transport mode routes the peer itself, from our own address', async () => {
   await using rig = await start();
   const { left, right } = rig.sites;
   await rig.load({
@@ -135,7 +135,7 @@ test('transport mode between hosts needs no route', async () => {
     child: { mode: 'transport' },
   });
   await rig.initiate();
-  assert.deepEqual(await routes(rig), []);
+  assert.deepEqual(await routes(rig), [`${right.outer} dev ${DEVICE} src ${left.outer}`]);
 });
 
 test('an interface ID or a mark leaves routes to the operator', async () => {
