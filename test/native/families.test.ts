@@ -104,18 +104,14 @@ describe('ESP in tunnel mode', () => {
     const { engine, sa } = pair(gcm128, outer6);
     const esp = (nextHeader: number, load: Buffer, sequence: number): Buffer =>
       ipv6({ ...outer6, protocol: ESP, payload: espOf(sa, sequence, randomBytes(8), load, nextHeader) });
-    assert.equal(engine.decapsulate(esp(41, inner4(4), 1)), EspResult.malformed);
-    assert.equal(engine.decapsulate(esp(4, inner6(4), 2)), EspResult.malformed);
+    assert.equal(engine.decapsulate(esp(41, inner4(4), 1)), EspResult.inner);
+    assert.equal(engine.decapsulate(esp(4, inner6(4), 2)), EspResult.inner);
     // The SA's selectors are for IPv4.
-    assert.equal(engine.decapsulate(esp(41, inner6(4), 3)), EspResult.malformed);
+    assert.equal(engine.decapsulate(esp(41, inner6(4), 3)), EspResult.selectors);
     assert.ok(Buffer.isBuffer(engine.decapsulate(esp(4, inner4(4), 4))));
-    const mapped = ipv6({
-      source: mappedIpv4(1),
-      destination: INNER_RIGHT6,
-      protocol: UDP,
-      payload: payload(4),
-    });
-    assert.equal(engine.decapsulate(esp(41, mapped, 5)), EspResult.malformed);
+    const mapped = inner6(4);
+    Buffer.from('00000000000000000000ffffc6130101', 'hex').copy(mapped, 8);
+    assert.equal(engine.decapsulate(esp(41, mapped, 5)), EspResult.inner);
   });
 
   it('gives traffic class, flow label and DF to the outer header', () => {

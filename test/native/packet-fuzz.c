@@ -105,6 +105,11 @@ static void on_sa_event(void *context, struct sa *sa, uint32_t event)
 	(void)context, (void)sa, (void)event;
 }
 
+static void on_dropped(void *context, enum drop_reason reason, const struct drop_packet *packet, uint64_t left_out)
+{
+	(void)context, (void)reason, (void)packet, (void)left_out;
+}
+
 static void on_slice_end(void *context)
 {
 	(void)context;
@@ -276,6 +281,9 @@ static uint64_t drops(const struct sa *sa)
 
 	for (i = 0; i < sizeof(struct engine_statistics) / sizeof(uint64_t); i++) {
 		sum += statistics[i];
+	}
+	for (i = 0; i < DROP_COUNT; i++) {
+		sum += engine_drop_counts(engine)[i];
 	}
 	return sum;
 }
@@ -526,6 +534,7 @@ int main(int argc, char **argv)
 	struct engine_callbacks callbacks = {
 		.classify = classify,
 		.sa_event = on_sa_event,
+		.dropped = on_dropped,
 		.slice_end = on_slice_end,
 	};
 	uint64_t end;
