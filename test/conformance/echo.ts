@@ -2,8 +2,8 @@ import { type CommandHost, inRepository, type NetNamespace } from '../support/in
 
 const PROGRAM = inRepository('build', 'test-tools', 'datagram-echo');
 const PORT = '7007';
-const TRIES = '4';
-const TIMEOUT_MS = '700';
+const TRIES = '3';
+const TIMEOUT_MS = '600';
 
 /** UDP payloads: none, one byte, up to the largest packets of the TUN device and beyond, to near 64 KiB. */
 export const SIZES: readonly number[] = [0, 1, 100, 1372, 1400, 8000, 65_000];

@@ -22,14 +22,19 @@ const MAX_BENCHES = 4;
 /** Runs rows one after another with one peer, impossible ones left out. */
 export async function runRows({ peer, rows, onCell, signal }: RunOptions): Promise<void> {
   let remaining: readonly Row[] = rows.filter((row) => whyImpossible(row, peer) === undefined);
+  let lastError: unknown;
   for (let benches = 0; benches < MAX_BENCHES && remaining.length > 0; benches += 1) {
-    await using lab = await Lab.create();
-    const bench = await startBench(lab, peer, remaining);
-    remaining = await runOn(bench, { peer, rows: remaining, onCell, ...(signal && { signal }) });
+    try {
+      await using lab = await Lab.create();
+      const bench = await startBench(lab, peer, remaining);
+      remaining = await runOn(bench, { peer, rows: remaining, onCell, ...(signal && { signal }) });
+    } catch (error) {
+      // A machine that is too busy starts nothing in time.
+      lastError = error;
+    }
     if (signal?.aborted === true) return;
   }
-  for (const row of remaining)
-    await onCell({ peer, row, outcome: { kind: 'failed', reason: 'the bench broke again and again' } });
+  if (remaining.length > 0) throw new Error(`no bench with ${peer} stays up`, { cause: lastError });
 }
 
 /** Returns what is left when the bench broke or the time was over. */
