@@ -4,10 +4,11 @@ import { endpoint } from './addresses.ts';
 import type { Bench } from './bench.ts';
 import { lacking } from './capabilities.ts';
 import { connectionName } from './connections.ts';
-import { askEcho, SMALL_SIZES } from './echo.ts';
+import { askEcho } from './echo.ts';
 import { whyImpossible } from './impossible.ts';
 import { CellFailure, type Outcome } from './outcome.ts';
 import { type Row, rowName } from './row.ts';
+import { sizesFor, smallSizesFor } from './sizes.ts';
 import { wireFaults } from './wire-check.ts';
 
 const INITIATE_TIMEOUT_MS = 8_000;
@@ -117,8 +118,10 @@ function negotiationFaults(row: Row, mode: string | undefined, sa: InstalledChil
 async function carry(bench: Bench, row: Row, sa: InstalledChildSa): Promise<Outcome> {
   const { gateway, far, wire } = bench;
   const [left, right] = [endpoint('left', row), endpoint('right', row)];
+  const sizes = sizesFor(row, far.peer);
   const repeats =
-    (await askEcho(gateway.site.namespace, left, right)) + (await askEcho(far.hostOf(row), right, left));
+    (await askEcho(gateway.site.namespace, left, right, sizes)) +
+    (await askEcho(far.hostOf(row), right, left, sizes));
   const [outSpi, inSpi] = [sa.outbound.spi, sa.inbound.spi];
   let faults: readonly string[] = [];
   let counted = { out: 0n, in: 0n };
@@ -131,7 +134,7 @@ async function carry(bench: Bench, row: Row, sa: InstalledChildSa): Promise<Outc
       far.sa(row, 'outbound', inSpi),
     ]);
     counted = ours;
-    const sent = (spi: number) => ({ spi, smallSizes: SMALL_SIZES });
+    const sent = (spi: number) => ({ spi, smallSizes: smallSizesFor(row, far.peer) });
     faults = [
       ...ours.faults,
       ...differing('sent', ours.out, onWire(outSpi), farIn.packets),

@@ -5,12 +5,6 @@ const PORT = '7007';
 const TRIES = '3';
 const TIMEOUT_MS = '600';
 
-/** UDP payloads: none, one byte, up to the largest packets of the TUN device and beyond, to near 64 KiB. */
-export const SIZES: readonly number[] = [0, 1, 100, 1372, 1400, 8000, 65_000];
-
-/** Those that are one packet in every family and encapsulation. */
-export const SMALL_SIZES: readonly number[] = [0, 1, 100];
-
 /** Answers at these addresses of a namespace as long as that lives. */
 export async function serveEcho(
   namespace: NetNamespace,
@@ -41,10 +35,15 @@ export function serveCommand(addresses: readonly string[]): string {
  * @returns how many had to be sent again.
  * @throws CommandError naming the size that did not come back, or not as it was sent.
  */
-export async function askEcho(host: CommandHost, from: string, to: string): Promise<number> {
+export async function askEcho(
+  host: CommandHost,
+  from: string,
+  to: string,
+  sizes: readonly number[],
+): Promise<number> {
   const { stdout } = await host.run([
     ...([PROGRAM, 'ask', from, to, PORT, TRIES, TIMEOUT_MS] as const),
-    ...SIZES.map(String),
+    ...sizes.map(String),
   ]);
   return stdout
     .trim()
