@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Feature, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
+import { formatVswStatus } from '../../../src/vsw/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { eventually } from '../../support/index.ts';
 import { deleteSa, operation, Rig, refusal, reserve, samplePolicy, sampleSa } from './rig.ts';
@@ -322,6 +324,36 @@ describe('the driver through the relay', () => {
         }
       }
     }
+  });
+
+  it('refuses a second agent while the first one is connected, and two drivers on one router', async () => {
+    await using rig = await Rig.start();
+    const request = { ownerId: 'test', after: 0n, bootId: Buffer.alloc(0), agentId: 'first' };
+    const call = rig.client.grpc.watchEvents(request);
+    call.on('error', () => undefined);
+    await new Promise((resolve) => call.once('data', resolve));
+    const acquire = (agentId: string): Promise<string> =>
+      new Promise((resolve) => {
+        rig.client.grpc.acquireWriter({ ownerId: 'test', agentId }, (error) => resolve(error?.details ?? ''));
+      });
+    assert.equal(await acquire('first'), '');
+    assert.match(await acquire('second'), /agent "first" writes for owner "test" and is connected: stop it/);
+    call.cancel();
+    await assert.rejects(
+      rig.startAnotherDriver(),
+      /is another ipsec-agent vsw, or openconfigd itself, there\?/,
+    );
+  });
+
+  it('shows its state, slots and odds to who asks on the status socket', async () => {
+    await using rig = await Rig.start();
+    await tunnel(rig);
+    const chunks: Buffer[] = [];
+    for await (const chunk of connect(join(rig.dir.path, 'status.sock'))) chunks.push(Buffer.from(chunk));
+    const text = formatVswStatus(Buffer.concat(chunks).toString('utf8'));
+    assert.match(text, /state: +ready/);
+    assert.match(text, /slots: +vrf1 2 of 127; the next SPI of a peer's choice collides with odds of 1\.6 %/);
+    assert.match(text, /upstream: +openconfigd 127\.0\.0\.1/);
   });
 
   it('refuses a move, which vsw would say yes to and not make', async () => {

@@ -105,6 +105,12 @@ export class Rig implements AsyncDisposable {
     await this.client.acquire();
   }
 
+  /** Beside the one that runs. */
+  async startAnotherDriver(): Promise<void> {
+    const driver = await this.#start();
+    await driver[Symbol.asyncDispose]();
+  }
+
   async restartDriver(): Promise<void> {
     await this.driver[Symbol.asyncDispose]();
     this.driver = await this.#start();
