@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { Direction, ExpiryReason, type Lifetime, type Sa, type SaState } from '../../../src/proto/index.ts';
 import { EventWatcher } from '../../dataplane/event-watcher.ts';
@@ -45,6 +46,64 @@ describe('the state of an SA', () => {
     assert.equal(sequenceOverflow?.id?.spi, SPI);
     assert.equal((await stateOf(tunnel.right))?.counters?.packets, 3n);
   });
+
+  it('has 64 bits of sequence number with ESN, from one subspace into the next', async () => {
+    const first = 5n * 2n ** 32n - 2n;
+    await using lab = await Lab.create();
+    using tunnel = await ManualTunnel.start(lab, {
+      left: { esn: true, initialSequence: first },
+      right: { esn: true, replayState: { highestSequence: first - 1n, bitmap: Buffer.alloc(0) } },
+    });
+    await tunnel.ping(4);
+    assert.equal((await stateOf(tunnel.left))?.nextSequence, first + 4n);
+    const { replayState, counters } = (await stateOf(tunnel.right)) ?? {};
+    assert.equal(replayState?.highestSequence, first + 3n);
+    // What is older than the state it began with counts as received.
+    assert.deepEqual(replayState?.bitmap, Buffer.alloc(4, 0xff));
+    assert.deepEqual([counters?.packets, counters?.integrityFailures], [4n, 0n]);
+  });
+
+  it('goes up to 2^64-1 with ESN, and no further', async () => {
+    const last = 2n ** 64n - 1n;
+    await using lab = await Lab.create();
+    using tunnel = await ManualTunnel.start(lab, {
+      left: { esn: true, initialSequence: last - 1n },
+      right: { esn: true, replayState: { highestSequence: last - 2n, bitmap: Buffer.alloc(0) } },
+    });
+    using watcher = new EventWatcher(tunnel.left.client);
+    await watcher.next();
+    await tunnel.ping(2);
+    assert.equal((await stateOf(tunnel.right))?.replayState?.highestSequence, last);
+    await assert.rejects(tunnel.ping(1));
+    assert.equal((await watcher.next()).sequenceOverflow?.id?.spi, SPI);
+  });
+
+  for (const [tfc, outerBytes] of [
+    [600, 600 + 56],
+    // The TUN device's MTU.
+    [0xffffffff, 1400 + 56],
+  ] as const) {
+    it(`pads every packet to one length: tfc ${tfc}`, async () => {
+      await using lab = await Lab.create();
+      using tunnel = await ManualTunnel.start(lab, { left: { tfc } });
+      const { namespace } = tunnel.right.site;
+      await using capture = namespace.spawn({
+        name: 'tcpdump',
+        argv: ['tcpdump', '-lnni', 'any', '-Q', 'in', 'esp'],
+        logPath: `${lab.dir}/tcpdump.log`,
+      });
+      const read = (): Promise<string> => readFile(`${lab.dir}/tcpdump.log`, 'utf8');
+      await capture.waitFor('it listens', async () => /listening on/.test(await read()));
+      await tunnel.ping(2);
+      // Outer header, SPI and sequence number, IV, trailer with two bytes of padding, ICV; tcpdump leaves out the first.
+      const expected = new RegExp(`length ${outerBytes - 20}$`);
+      await capture.waitFor(
+        'both are seen',
+        async () => (await read()).split('\n').filter((line) => expected.test(line)).length === 2,
+      );
+      assert.equal((await stateOf(tunnel.right))?.counters?.bytes, 2n * PING_BYTES);
+    });
+  }
 
   for (const end of ['left', 'right'] as const) {
     for (const unit of ['packets', 'bytes'] as const) {
