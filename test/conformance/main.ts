@@ -1,5 +1,5 @@
 /**
- * npm run conformance [-- --full] [--peer NAME]... [--only PATTERN] [--minutes N] [--unsettled]: runs the
+ * npm run conformance [-- --full] [--peer NAME]... [--only PATTERN] [--minutes N] [--open]: runs the
  * rows (a pairwise cover of them unless --full), tells what failed, and with --full writes
  * docs/conformance.md from the last outcome of every cell. Status 1: a cell failed.
  */
@@ -25,8 +25,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     /** No row is begun after so long. */
     minutes: { type: 'string', default: '60' },
-    /** With --full: not those that passed, or were refused, at this very commit. */
-    unsettled: { type: 'boolean', default: false },
+    /** With --full: only those that failed when they were run last, or were not run. */
+    open: { type: 'boolean', default: false },
   },
 });
 
@@ -46,8 +46,8 @@ function rowsFor(peer: PeerName, isSettled: (row: Row) => boolean): readonly Row
 
 async function run(peer: PeerName, results: Results, commit: string): Promise<readonly CellRun[]> {
   const rows = rowsFor(peer, (row) => {
-    const last = values.unsettled ? results.find(peer, rowName(row)) : undefined;
-    return last?.commit === commit && last.outcome.kind !== 'failed';
+    const last = results.find(peer, rowName(row));
+    return values.open && last !== undefined && last.outcome.kind !== 'failed';
   });
   say(`${peer}: ${rows.length} rows`);
   const cells: CellRun[] = [];
