@@ -3,6 +3,7 @@
  *
  *     engine.c    life and objects      resources.c  buffers and descriptors of an open engine
  *     outbound.c  TUN to sockets        inbound.c    sockets to TUN
+ *     fit.c       what does not fit
  *     slice.c     slices, reports, the SPD's answers
  */
 #ifndef LAGOPUS_ENGINE_INTERNAL_H_
@@ -65,6 +66,16 @@ struct engine {
 	uint8_t *tun_buffer;
 	uint64_t now_ms;
 	uint32_t fwmark;
+	enum fragment_policy fragment;
+	bool clamp_mss;
+	/* By family: what paths are asked with. */
+	int paths[FAMILIES];
+	/* Path MTUs asked for in an earlier one are asked for again. */
+	uint32_t path_epoch;
+	uint64_t icmp_since_ms;
+	uint32_t icmp_count;
+	/* A packet that is to be fragmented, with room around it as in a slot. */
+	uint8_t *whole;
 	uint16_t identification;
 	/* Of IPv6 datagrams that are sent in fragments. */
 	uint32_t fragment_identification;
@@ -103,6 +114,24 @@ void count_policy(const struct engine *engine, struct policy *policy, size_t len
 
 /* outbound.c */
 void on_tun_readable(uv_poll_t *poll, int status, int events);
+
+/* fit.c: what becomes of packets that are larger than their tunnel's path takes */
+enum fit {
+	FIT_WHOLE,
+	/* Fragments of it are encapsulated, or it is and the outer packet fragmented. */
+	FIT_FRAGMENTS_BEFORE,
+	FIT_FRAGMENTS_AFTER,
+	/* Drop it and tell its sender. */
+	FIT_TOO_BIG,
+};
+/* The largest packet that an SA carries unfragmented. */
+size_t fit_largest(struct tun *tun, struct sa *sa, const uint8_t *packet, const struct ip *ip);
+/* `length` is that of the packet, or of its largest segment. */
+enum fit fit_decide(const struct engine *engine, const struct sa *sa, const struct flow_key *key, const uint8_t *packet,
+	const struct ip *ip, size_t length, size_t largest);
+void fit_tell_sender(struct tun *tun, const uint8_t *packet, size_t length, const struct ip *ip, size_t largest);
+/* A link did not take what was thought to fit. */
+void fit_forget_paths(struct engine *engine);
 
 /* inbound.c */
 void on_outer_readable(uv_poll_t *poll, int status, int events);

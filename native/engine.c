@@ -100,6 +100,8 @@ bool engine_open(struct engine *engine, uv_loop_t *loop, const struct engine_con
 	uint32_t i;
 
 	engine->fwmark = config->fwmark;
+	engine->fragment = config->fragment;
+	engine->clamp_mss = config->clamp_mss;
 	if (!resources_open(engine, config, error)) {
 		return false;
 	}

@@ -30,6 +30,7 @@
 	X(outerPacketsReceived)                                                                                        \
 	X(outerPacketsSent)                                                                                            \
 	X(bypassed)                                                                                                    \
+	X(icmpTooBigSent)                                                                                              \
 	X(inboundDummy)
 
 struct engine_statistics {
@@ -64,6 +65,16 @@ struct engine_callbacks {
 /* As many as a flow key tells apart. */
 #define ENGINE_MAX_DEVICES 256
 
+/* What becomes of an IPv4 packet without DF that does not fit through a tunnel. */
+enum fragment_policy {
+	/* Fragments of it are encapsulated. */
+	FRAGMENT_BEFORE = 0,
+	/* It is encapsulated, and the outer packet fragmented. */
+	FRAGMENT_AFTER = 1,
+	/* As if it had DF. */
+	FRAGMENT_NEVER = 2,
+};
+
 struct engine_device {
 	char name[IFNAMSIZ];
 	uint32_t mtu;
@@ -76,6 +87,9 @@ struct engine_config {
 	bool is_persistent;
 	uint32_t fwmark;
 	uint16_t udp_port;
+	enum fragment_policy fragment;
+	/* Whether the TCP MSS option is held down to what fits through a tunnel. */
+	bool clamp_mss;
 };
 
 struct engine;

@@ -5,8 +5,6 @@
 #include <netinet/in.h>
 
 #define NEXT_HEADER_NONE 59
-/* Header, IV, the two fixed bytes of the trailer, ICV. */
-#define ESP_OVERHEAD(transform) (ESP_HEADER + (size_t)(transform)->iv_length + 2 + (transform)->icv_length)
 
 /*
  * With padding that hides how long the packet is. Not in transport mode: most protocols there do not say

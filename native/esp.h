@@ -9,6 +9,9 @@
 
 #include "outer.h"
 
+/* What ESP adds to its load, padding apart: header, IV, the two fixed bytes of the trailer, ICV. */
+#define ESP_OVERHEAD(transform) (ESP_HEADER + (size_t)(transform)->iv_length + 2 + (transform)->icv_length)
+
 /*
  * Encapsulates a packet in place, with SA_HEADROOM writable bytes before and SA_TAILROOM after it. `largest`,
  * the largest packet that path takes, is how far TFC padding goes: there are as many bytes before the

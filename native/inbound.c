@@ -4,6 +4,7 @@
 #include "engine-internal.h"
 
 #include "bytes.h"
+#include "mss.h"
 
 #include <sys/uio.h>
 
@@ -62,6 +63,9 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 		sa->counters.selector_drops++;
 		drop(engine, policy_reason(flow->action), told);
 		return ESP_POLICY;
+	}
+	if (engine->clamp_mss && engine->is_open) {
+		mss_clamp(inner->bytes, &inner->ip, engine->tuns[sa->device].mtu);
 	}
 	return ESP_OK;
 }

@@ -171,10 +171,14 @@ static int ask_for_headers(int fd, struct net_error *error)
 	return fd;
 }
 
-int net_open_raw(const struct net_raw *raw, uint16_t udp_port, struct net_error *error)
+int net_open_raw(const struct net_raw *raw, uint16_t udp_port, uint32_t fwmark, struct net_error *error)
 {
 	int fd = open_raw(raw->is_ipv6 ? AF_INET6 : AF_INET, raw->protocol, error);
 
+	/* ICMP about what was sent is for this socket: with its mark the kernel finds the route it is about. */
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &fwmark, sizeof(fwmark)) < 0) {
+		return fail(fd, "mark a raw socket", error);
+	}
 	if (fd >= 0 && raw->is_ipv6) {
 		fd = ask_for_headers(fd, error);
 	}

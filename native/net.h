@@ -40,6 +40,6 @@ extern const struct net_raw net_raw[NET_RAW_COUNT];
  * keeps out IKE (the non-ESP marker) and NAT keepalives (RFC 3948). In IPv6 the kernel gives no headers, but
  * what they had (see receive.h).
  */
-int net_open_raw(const struct net_raw *raw, uint16_t udp_port, struct net_error *error);
+int net_open_raw(const struct net_raw *raw, uint16_t udp_port, uint32_t fwmark, struct net_error *error);
 
 #endif

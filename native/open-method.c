@@ -51,6 +51,7 @@ napi_value method_open(napi_env env, napi_callback_info info)
 	struct engine_device devices[ENGINE_MAX_DEVICES];
 	struct engine_config config = { .devices = devices };
 	struct net_error error;
+	uint32_t fragment;
 	napi_value self;
 	struct call call;
 	uv_loop_t *loop;
@@ -58,9 +59,15 @@ napi_value method_open(napi_env env, napi_callback_info info)
 	if (!begin_call(env, info, 1, &call) || !get_devices(env, call.args[0], devices, &config.device_count) ||
 	    !get_u32(env, call.args[0], "fwmark", &config.fwmark) ||
 	    !get_port(env, call.args[0], "udpPort", &config.udp_port) ||
+	    !get_u32(env, call.args[0], "fragment", &fragment) ||
+	    !get_bool(env, call.args[0], "clampMss", &config.clamp_mss) ||
 	    !get_bool(env, call.args[0], "isPersistent", &config.is_persistent)) {
 		return NULL;
 	}
+	if (fragment > FRAGMENT_NEVER) {
+		return throw_error(env, "fragment: there is no policy %u", fragment);
+	}
+	config.fragment = (enum fragment_policy)fragment;
 	if (call.binding->self) {
 		return throw_error(env, "the engine is open already");
 	}

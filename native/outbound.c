@@ -3,7 +3,9 @@
 
 #include "engine-internal.h"
 
+#include "bytes.h"
 #include "fragment.h"
+#include "mss.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -46,6 +48,7 @@ static void transmit_flush(struct engine *engine)
 			continue;
 		}
 		if (errno == EMSGSIZE) {
+			fit_forget_paths(engine);
 			drop(engine, DROP_sendTooLarge, NULL);
 		} else if (errno == EAGAIN || errno == ENOBUFS) {
 			drop(engine, DROP_sendBusy, NULL);
@@ -129,6 +132,9 @@ enum esp_result engine_encapsulate(struct engine *engine, struct sa *sa, uint8_t
 static bool protect(struct engine *engine, struct sa *sa, uint8_t *inner, const struct ip *ip, size_t largest,
 	const struct flow_key *key, struct esp_packet *outer)
 {
+	if (engine->clamp_mss) {
+		mss_clamp(inner, ip, largest);
+	}
 	switch (encapsulate(engine, sa, inner, ip, largest, outer)) {
 	case ESP_OK:
 		return true;
@@ -145,22 +151,25 @@ static bool protect(struct engine *engine, struct sa *sa, uint8_t *inner, const 
 	return false;
 }
 
-/* In fragments, if it is larger than the packets a path is known to take. */
-static void transmit_datagram(struct tun *tun, const struct esp_packet *outer, uint32_t mark)
+/* In fragments, if it is larger than the path takes. */
+static void transmit_datagram(struct engine *engine, const struct esp_packet *outer, size_t mtu, uint32_t mark)
 {
-	struct engine *engine = tun->engine;
 	struct fragments fragments;
 	struct ip ip;
 	size_t length;
 	uint8_t *slot = transmit_slot(engine);
 
+	if (outer->bytes[0] >> 4 == 4) {
+		/* That of an IPv6 packet that nobody may be told of. */
+		put16(outer->bytes + 6, get16(outer->bytes + 6) & ~IPV4_DF);
+	}
 	if (!ip_parse(outer->bytes, outer->length, &ip) ||
-	    (ip.length > tun->mtu &&
-		    !fragments_begin(&fragments, outer->bytes, &ip, tun->mtu, engine->fragment_identification++))) {
+	    (ip.length > mtu &&
+		    !fragments_begin(&fragments, outer->bytes, &ip, mtu, engine->fragment_identification++))) {
 		drop(engine, DROP_sendTooLarge, NULL);
 		return;
 	}
-	if (ip.length <= tun->mtu) {
+	if (ip.length <= mtu) {
 		memcpy(slot, outer->bytes, ip.length);
 		transmit(engine, slot, ip.length, mark);
 		return;
@@ -168,6 +177,12 @@ static void transmit_datagram(struct tun *tun, const struct esp_packet *outer, u
 	for (; (length = fragments_next(&fragments, slot)) != 0; slot = transmit_slot(engine)) {
 		transmit(engine, slot, length, mark);
 	}
+}
+
+/* What outer packets may be. A slot holds what the device's own packets make. */
+static size_t outer_mtu(const struct tun *tun, const struct sa *sa)
+{
+	return sa->path_mtu != 0 && sa->path_mtu < tun->mtu ? sa->path_mtu : tun->mtu;
 }
 
 /* A fragment of what transport mode protects whole. */
@@ -198,8 +213,96 @@ static void reassemble(struct tun *tun, struct reassembly *reassembly, const uin
 	}
 	count_policy(engine, flow->policy, ip.length);
 	if (protect(engine, flow->sa, datagram, &ip, tun->mtu, &key, &outer)) {
-		transmit_datagram(tun, &outer, flow->sa->mark);
+		fit_largest(tun, flow->sa, packet, fragment);
+		transmit_datagram(engine, &outer, outer_mtu(tun, flow->sa), flow->sa->mark);
 	}
+}
+
+/* Each packet as it is. Returns how many there were. */
+static uint32_t protect_whole(struct engine *engine, const struct flow *flow, struct split *split, struct ip *ip,
+	size_t largest)
+{
+	struct esp_packet outer;
+	uint32_t count = 0;
+	uint8_t *slot;
+	size_t length;
+
+	for (slot = transmit_slot(engine); (length = split_next(split, slot)) != 0; slot = transmit_slot(engine)) {
+		count++;
+		count_policy(engine, flow->policy, length);
+		ip->length = (uint32_t)length;
+		if (protect(engine, flow->sa, slot, ip, largest, &flow->key, &outer)) {
+			transmit(engine, outer.bytes, outer.length, flow->sa->mark);
+		}
+	}
+	return count;
+}
+
+/* The fragments of one packet, each through the SA. */
+static void protect_fragments(struct engine *engine, const struct flow *flow, const uint8_t *packet, const struct ip *ip,
+	size_t largest)
+{
+	struct fragments fragments;
+	struct esp_packet outer;
+	struct ip part;
+	size_t length;
+	uint8_t *slot;
+
+	if (!fragments_begin(&fragments, packet, ip, largest, 0)) {
+		drop_outbound(engine, DROP_outboundTooLarge, flow->sa, &flow->key);
+		return;
+	}
+	for (slot = transmit_slot(engine); (length = fragments_next(&fragments, slot)) != 0; slot = transmit_slot(engine)) {
+		if (ip_parse(slot, length, &part) &&
+		    protect(engine, flow->sa, slot, &part, largest, &flow->key, &outer)) {
+			transmit(engine, outer.bytes, outer.length, flow->sa->mark);
+		}
+	}
+}
+
+static uint32_t protect_fitting(struct tun *tun, const struct flow *flow, struct split *split, struct ip *ip)
+{
+	size_t largest = fit_largest(tun, flow->sa, split->packet, ip), length = split_largest(split);
+	struct engine *engine = tun->engine;
+	uint8_t *whole = engine->whole + SA_HEADROOM;
+	struct esp_packet outer;
+	uint32_t count = 0;
+	enum fit fit;
+
+	fit = fit_decide(engine, flow->sa, &flow->key, split->packet, ip, length, largest);
+	if (fit == FIT_WHOLE) {
+		return protect_whole(engine, flow, split, ip, largest);
+	}
+	if (fit == FIT_TOO_BIG) {
+		drop_outbound(engine, DROP_outboundTooLarge, flow->sa, &flow->key);
+		fit_tell_sender(tun, split->packet, ip->length, ip, largest);
+		return 1;
+	}
+	for (; (length = split_next(split, whole)) != 0; count++) {
+		ip->length = (uint32_t)length;
+		count_policy(engine, flow->policy, length);
+		if (fit == FIT_FRAGMENTS_BEFORE && length > largest) {
+			protect_fragments(engine, flow, whole, ip, largest);
+		} else if (protect(engine, flow->sa, whole, ip, largest, &flow->key, &outer)) {
+			transmit_datagram(engine, &outer, outer_mtu(tun, flow->sa), flow->sa->mark);
+		}
+	}
+	return count;
+}
+
+static uint32_t bypass(struct engine *engine, const struct flow *flow, struct split *split)
+{
+	uint32_t count = 0;
+	uint8_t *slot;
+	size_t length;
+
+	for (slot = transmit_slot(engine); (length = split_next(split, slot)) != 0; slot = transmit_slot(engine)) {
+		count++;
+		count_policy(engine, flow->policy, length);
+		engine->statistics.bypassed++;
+		transmit(engine, slot, length, engine->fwmark);
+	}
+	return count;
 }
 
 /* Returns the number of packets it was. */
@@ -212,11 +315,8 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	const struct flow *flow;
 	struct flow_key key;
 	struct reassembly *reassembly;
-	struct esp_packet outer;
 	struct split split;
 	struct ip ip;
-	uint32_t count = 0;
-	uint8_t *slot;
 
 	statistics->tunPacketsRead++;
 	memcpy(&offload, bytes, sizeof(offload));
@@ -244,22 +344,9 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	}
 	switch (flow->action) {
 	case FLOW_PROTECT:
+		return protect_fitting(tun, flow, &split, &ip);
 	case FLOW_BYPASS:
-		for (slot = transmit_slot(engine); (length = split_next(&split, slot)) != 0;
-		     slot = transmit_slot(engine)) {
-			count++;
-			count_policy(engine, flow->policy, length);
-			if (flow->action == FLOW_PROTECT) {
-				ip.length = (uint32_t)length;
-				if (protect(engine, flow->sa, slot, &ip, tun->mtu, &key, &outer)) {
-					transmit(engine, outer.bytes, outer.length, flow->sa->mark);
-				}
-			} else {
-				statistics->bypassed++;
-				transmit(engine, slot, length, engine->fwmark);
-			}
-		}
-		return count;
+		return bypass(engine, flow, &split);
 	case FLOW_TRAP:
 		drop_outbound(engine, DROP_outboundTrapped, NULL, &key);
 		count_policy(engine, flow->policy, length);

@@ -3,6 +3,8 @@
 
 #include "engine-internal.h"
 
+#include "path.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -41,7 +43,8 @@ static bool allocate(struct engine *engine, const struct engine_config *config)
 	tx->stride = (SA_HEADROOM + mtu + SA_TAILROOM + 127) / 64 * 64;
 	tx->slots = malloc(tx->stride * SLICE);
 	engine->tun_buffer = malloc(sizeof(struct virtio_net_hdr) + MAX_PACKET);
-	if (!tx->slots || !engine->tun_buffer || !receive_allocate(&engine->rx) ||
+	engine->whole = malloc(SA_HEADROOM + MAX_PACKET + SA_TAILROOM);
+	if (!tx->slots || !engine->tun_buffer || !engine->whole || !receive_allocate(&engine->rx) ||
 	    !reassembler_allocate(&engine->reassembler, SA_HEADROOM, SA_TAILROOM)) {
 		return false;
 	}
@@ -62,8 +65,9 @@ static void release(struct engine *engine)
 	receive_release(&engine->rx);
 	reassembler_release(&engine->reassembler);
 	free(engine->tun_buffer);
+	free(engine->whole);
 	free(engine->tuns);
-	engine->tx.slots = engine->tun_buffer = NULL;
+	engine->tx.slots = engine->tun_buffer = engine->whole = NULL;
 	engine->tuns = NULL;
 	engine->tun_count = 0;
 }
@@ -87,6 +91,8 @@ static void close_descriptors(struct engine *engine)
 	}
 	close_descriptor(engine->senders[FAMILY_IPV4]);
 	close_descriptor(engine->senders[FAMILY_IPV6]);
+	close_descriptor(engine->paths[FAMILY_IPV4]);
+	close_descriptor(engine->paths[FAMILY_IPV6]);
 }
 
 /* A kernel may be without IPv6. */
@@ -106,8 +112,11 @@ static bool open_descriptors(struct engine *engine, const struct engine_config *
 			return false;
 		}
 	}
+	/* Without one, path MTUs stay unknown. */
+	engine->paths[FAMILY_IPV4] = path_socket(false);
+	engine->paths[FAMILY_IPV6] = path_socket(true);
 	for (i = 0; i < NET_RAW_COUNT; i++) {
-		engine->fds[i] = net_open_raw(&net_raw[i], config->udp_port, error);
+		engine->fds[i] = net_open_raw(&net_raw[i], config->udp_port, config->fwmark, error);
 		if (engine->fds[i] < 0 && !is_missing(net_raw[i].is_ipv6, error)) {
 			return false;
 		}
@@ -138,6 +147,7 @@ bool resources_open(struct engine *engine, const struct engine_config *config, s
 		return false;
 	}
 	engine->senders[FAMILY_IPV4] = engine->senders[FAMILY_IPV6] = -1;
+	engine->paths[FAMILY_IPV4] = engine->paths[FAMILY_IPV6] = -1;
 	if (allocate(engine, config) && open_descriptors(engine, config, error)) {
 		return true;
 	}

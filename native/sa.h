@@ -109,6 +109,10 @@ struct sa {
 	uint32_t tfc_length;
 	/* Inbound. */
 	struct replay replay;
+	/* Outbound: the path MTU, 0 before it was asked for, and when it was. */
+	uint32_t path_mtu;
+	uint32_t path_epoch;
+	uint64_t path_asked_ms;
 
 	struct transform transform;
 

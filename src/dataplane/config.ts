@@ -66,6 +66,13 @@ export const dataplaneConfigSchema = z
     fwmark: u32.default(66),
     /** The UDP port on which peers send encapsulated ESP; charon owns its socket. */
     udpEncapPort: z.int().min(1).max(65535).default(4500),
+    /**
+     * What becomes of an IPv4 packet without DF that is larger than its tunnel's path takes: fragments of it are
+     * encapsulated; it is, and the outer packet is fragmented; or it is dropped and its sender told, as one with DF.
+     */
+    fragment: z.enum(['before', 'after', 'never']).default('before'),
+    /** Hold the TCP MSS option down to what fits through a tunnel. */
+    clampMss: z.boolean().default(true),
     maxSas: z.int().min(1).max(1_000_000).default(100_000),
     maxPolicies: z.int().min(1).max(1_000_000).default(100_000),
     /** How many events are kept for watchers that come back. */

@@ -11,7 +11,7 @@ import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
 import { Drills } from './drills.ts';
 import { warnIfRoutesYield } from './fail-closed.ts';
-import { createEngine, type NativeCallbacks, type NativeEngine } from './native.ts';
+import { createEngine, FragmentPolicy, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
 import { Sad } from './sad.ts';
 import { Scopes } from './scopes.ts';
@@ -148,7 +148,7 @@ export class Dataplane implements AsyncDisposable {
   }
 
   #openEngine(): void {
-    const { tun, fwmark, udpEncapPort } = this.#config;
+    const { tun, fwmark, udpEncapPort, fragment, clampMss } = this.#config;
     const devices = devicesOf(this.#config).map(({ name, mtu }) => ({ name, mtu }));
     try {
       this.#engine.open({
@@ -156,6 +156,8 @@ export class Dataplane implements AsyncDisposable {
         isPersistent: tun.persist,
         fwmark,
         udpPort: udpEncapPort,
+        fragment: FragmentPolicy[fragment],
+        clampMss,
       });
     } catch (cause) {
       throw new AgentError(errorMessage(cause), { code: 'unavailable', cause });

@@ -13,6 +13,10 @@ export const FlowAction = {
 } as const;
 export type FlowAction = (typeof FlowAction)[keyof typeof FlowAction];
 
+/** enum fragment_policy of native/engine.h */
+export const FragmentPolicy = { before: 0, after: 1, never: 2 } as const;
+export type FragmentPolicy = (typeof FragmentPolicy)[keyof typeof FragmentPolicy];
+
 /** enum sa_event of native/esp.h */
 export const SaEvent = {
   softBytes: 1,
@@ -158,6 +162,8 @@ export type NativeEngine = {
     readonly isPersistent: boolean;
     readonly fwmark: number;
     readonly udpPort: number;
+    readonly fragment: FragmentPolicy;
+    readonly clampMss: boolean;
   }): void;
   /** Wipes and removes everything; true if `closed` will be called. */
   close(): boolean;

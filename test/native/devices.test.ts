@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FlowAction } from '../../src/dataplane/native.ts';
+import { FlowAction, FragmentPolicy } from '../../src/dataplane/native.ts';
 import { gcm128 } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, nativeSa } from './engine-lab.ts';
 import { ipv4 } from './esp-reference.ts';
@@ -34,7 +34,13 @@ describe('devices', () => {
     for (const device of [1, 256, -1, 2 ** 32, 0.5]) {
       assert.throws(() => engine.addSa(nativeSa(gcm128, { device })), /device: /, String(device));
     }
-    const open = { isPersistent: false, fwmark: 1, udpPort: 4500 };
+    const open = {
+      isPersistent: false,
+      fwmark: 1,
+      udpPort: 4500,
+      fragment: FragmentPolicy.before,
+      clampMss: true,
+    };
     const device = { name: 'lgp0', mtu: 1400 };
     for (const [devices, problem] of [
       [[], /devices: expected 1 to 256/],

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ManualTunnel } from '../../dataplane/manual-tunnel.ts';
+import { command, Lab } from '../../support/index.ts';
+
+/** Outer IPv4, ESP with AES-GCM-16, the trailer, a multiple of four: what is left of 1300 bytes. */
+const LINK_MTU = 1300;
+const LARGEST = Math.floor((LINK_MTU - 20 - 8 - 8 - 16) / 4) * 4 - 2;
+const HEADERS = 28;
+
+async function tunnelOverSmallLink(
+  lab: Lab,
+  config?: Readonly<Record<string, unknown>>,
+): Promise<ManualTunnel> {
+  const tunnel = await ManualTunnel.start(lab, config === undefined ? {} : { config });
+  for (const { site } of [tunnel.left, tunnel.right]) {
+    await site.namespace.ip('link', 'set', 'eth0', 'mtu', String(LINK_MTU));
+  }
+  return tunnel;
+}
+
+/** What ping says of packets of a size, with DF or without. */
+async function ping(
+  { left, right }: ManualTunnel,
+  packetBytes: number,
+  hasDf: boolean,
+): Promise<{ readonly stdout: string; readonly received: number }> {
+  const size = String(packetBytes - HEADERS);
+  const script = `ping -c 3 -i 0.1 -W 1 -M ${hasDf ? 'do' : 'dont'} -s ${size} -I ${left.site.inner} ${right.site.inner} 2>&1; true`;
+  const { stdout } = await command(left.site.namespace.argv(['sh', '-c', script]));
+  return { stdout, received: Number(/(\d+) received/.exec(stdout)?.[1] ?? -1) };
+}
+
+describe('a path of less than the TUN device', () => {
+  it('is told to senders that forbid fragments, in ICMP with what fits', async () => {
+    await using lab = await Lab.create();
+    using tunnel = await tunnelOverSmallLink(lab);
+    assert.equal((await ping(tunnel, LARGEST, true)).received, 3);
+    const { stdout, received } = await ping(tunnel, LARGEST + 1, true);
+    assert.equal(received, 0);
+    assert.match(stdout, new RegExp(`Frag needed and DF set \\(mtu = ${LARGEST}\\)`));
+    const [sa] = (await tunnel.left.client.sas()).filter(({ nextSequence }) => nextSequence > 0n);
+    // Those that did not fit used no sequence number.
+    assert.equal(sa?.counters?.packets, 3n);
+  });
+
+  for (const [fragment, encapsulated] of [
+    ['before', 6n],
+    ['after', 3n],
+  ] as const) {
+    it(`fragments packets that may be ${fragment} they are encapsulated`, async () => {
+      await using lab = await Lab.create();
+      using tunnel = await tunnelOverSmallLink(lab, { fragment });
+      assert.equal((await ping(tunnel, 1380, false)).received, 3);
+      const states = await tunnel.left.client.sas();
+      const outbound = states.find(({ nextSequence }) => nextSequence > 0n);
+      assert.equal(outbound?.counters?.packets, encapsulated);
+    });
+  }
+
+  it('fragments nothing where that is forbidden, and tells the sender', async () => {
+    await using lab = await Lab.create();
+    using tunnel = await tunnelOverSmallLink(lab, { fragment: 'never' });
+    // The kernel of the sender fragments when it knows.
+    const { stdout, received } = await ping(tunnel, 1380, false);
+    assert.ok(received < 3);
+    assert.match(stdout, /Frag needed and DF set/);
+  });
+});
