@@ -159,6 +159,7 @@ napi_value method_move_sa(napi_env env, napi_callback_info info)
 	sa->destination_port = destination_port;
 	sa->group = group;
 	sa->peer_reported_ms = 0;
+	engine_clear_flows(call.engine);
 	return NULL;
 }
 

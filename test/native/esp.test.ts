@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { addressBytes, mappedIpv4 } from '../../src/dataplane/address.ts';
-import { EspResult, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
+import { EspResult, FlowAction, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
 import { everySuite, gcm128, type Suite } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
 import {
@@ -475,6 +475,16 @@ describe('the addon', () => {
     assert.throws(() => engine.addSa(nativeSa(gcm128, { sourceSelectors: new Uint32Array(4) })), /selectors/);
     assert.throws(() => engine.addSa(nativeSa(gcm128, { replayWindow: 1_000_000 })), /replayWindow/);
     assert.throws(() => engine.fingerprint(reused, randomBytes(3)), /nonce/);
+  });
+
+  it('asks the SPD again after an SA moved', () => {
+    const answers = [FlowAction.drop, FlowAction.pass];
+    const { engine } = engineLab(() => Uint32Array.of(answers.shift() ?? FlowAction.drop, 0, 0));
+    const sa = nativeSa(gcm128, { isInbound: true });
+    const handle = engine.addSa(sa);
+    assert.equal(engine.decapsulate(fromPeer(sa, 1, innerPacket(10))), EspResult.policy);
+    engine.moveSa(handle, sa);
+    assert.ok(Buffer.isBuffer(engine.decapsulate(fromPeer(sa, 2, innerPacket(10)))));
   });
 
   it('refuses to be called while it classifies', () => {
