@@ -79,8 +79,12 @@ static napi_value method_receive(napi_env env, napi_callback_info info)
 {
 	struct call call;
 
+	struct scopes outer;
+
 	if (begin_call(env, info, 0, &call)) {
+		outer = scopes_leave(call.binding);
 		engine_receive(call.engine);
+		scopes_return(call.binding, outer);
 	}
 	return NULL;
 }
@@ -115,6 +119,7 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 	struct esp_packet outer = { 0 };
 	napi_value result = NULL;
 	uint8_t *inner, *buffer;
+	struct scopes scopes;
 	struct call call;
 	struct sa *sa;
 	size_t length, largest = ENCAPSULATE_MTU;
@@ -131,7 +136,9 @@ static napi_value method_encapsulate(napi_env env, napi_callback_info info)
 		return throw_error(env, "out of memory");
 	}
 	memcpy(buffer + SA_HEADROOM, inner, length);
+	scopes = scopes_leave(call.binding);
 	status = engine_encapsulate(call.engine, sa, buffer + SA_HEADROOM, length, largest, &outer);
+	scopes_return(call.binding, scopes);
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, outer.length, outer.bytes, NULL, &result);
 	} else {
@@ -147,6 +154,7 @@ static napi_value method_decapsulate(napi_env env, napi_callback_info info)
 	uint8_t *outer, *buffer;
 	enum esp_result status;
 	napi_value result = NULL;
+	struct scopes scopes;
 	struct call call;
 	size_t length;
 
@@ -161,7 +169,9 @@ static napi_value method_decapsulate(napi_env env, napi_callback_info info)
 	if (length > 0) {
 		memcpy(buffer, outer, length);
 	}
+	scopes = scopes_leave(call.binding);
 	status = engine_decapsulate(call.engine, buffer, length, &inner);
+	scopes_return(call.binding, scopes);
 	if (status == ESP_OK) {
 		napi_create_buffer_copy(env, inner.length, inner.bytes, NULL, &result);
 	} else {

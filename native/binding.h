@@ -15,14 +15,18 @@
 #define MAX_ARGUMENTS 4
 #define SELECTOR_WORDS 12
 
+/* Of a slice, from its first call into JavaScript to its end; NULL before. */
+struct scopes {
+	napi_handle_scope handles;
+	napi_callback_scope callback;
+};
+
 struct binding {
 	napi_env env;
 	struct engine *engine;
 	napi_async_context async;
 	napi_ref callbacks;
-	/* Open from the first call into JavaScript in a slice to the slice's end. */
-	napi_handle_scope handles;
-	napi_callback_scope scope;
+	struct scopes scopes;
 	/* The wrapping object is kept alive while descriptors are open. */
 	napi_ref self;
 	bool is_collected;
@@ -74,5 +78,8 @@ napi_value method_fingerprint(napi_env env, napi_callback_info info);
 
 /* callbacks.c: for an engine whose context is a struct binding. */
 extern const struct engine_callbacks binding_callbacks;
+/* Around slices that JavaScript asks for, maybe in a callback of another slice, whose scopes stay open. */
+struct scopes scopes_leave(struct binding *binding);
+void scopes_return(struct binding *binding, struct scopes outer);
 
 #endif

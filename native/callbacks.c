@@ -7,24 +7,35 @@ static void open_scope(struct binding *binding)
 {
 	napi_value resource;
 
-	if (!binding->scope) {
-		napi_open_handle_scope(binding->env, &binding->handles);
+	if (!binding->scopes.callback) {
+		napi_open_handle_scope(binding->env, &binding->scopes.handles);
 		napi_create_object(binding->env, &resource);
-		napi_open_callback_scope(binding->env, resource, binding->async, &binding->scope);
+		napi_open_callback_scope(binding->env, resource, binding->async, &binding->scopes.callback);
 	}
+}
+
+struct scopes scopes_leave(struct binding *binding)
+{
+	struct scopes outer = binding->scopes;
+
+	binding->scopes = (struct scopes){ 0 };
+	return outer;
+}
+
+void scopes_return(struct binding *binding, struct scopes outer)
+{
+	binding->scopes = outer;
 }
 
 /* Closing the scope runs what JavaScript queued meanwhile, which may call the engine again. */
 static void on_slice_end(void *context)
 {
 	struct binding *binding = context;
-	napi_callback_scope scope = binding->scope;
-	napi_handle_scope handles = binding->handles;
+	struct scopes scopes = scopes_leave(binding);
 
-	if (scope) {
-		binding->scope = NULL;
-		napi_close_callback_scope(binding->env, scope);
-		napi_close_handle_scope(binding->env, handles);
+	if (scopes.callback) {
+		napi_close_callback_scope(binding->env, scopes.callback);
+		napi_close_handle_scope(binding->env, scopes.handles);
 	}
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { addressBytes, mappedIpv4 } from '../../src/dataplane/address.ts';
-import { EspResult, FlowAction, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
+import { createEngine, EspResult, FlowAction, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
 import { everySuite, gcm128, type Suite } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
 import {
@@ -475,6 +475,31 @@ describe('the addon', () => {
     assert.throws(() => engine.addSa(nativeSa(gcm128, { sourceSelectors: new Uint32Array(4) })), /selectors/);
     assert.throws(() => engine.addSa(nativeSa(gcm128, { replayWindow: 1_000_000 })), /replayWindow/);
     assert.throws(() => engine.fingerprint(reused, randomBytes(3)), /nonce/);
+  });
+
+  it('may be called from within what it reports', () => {
+    const inner = innerPacket(10);
+    const delivered: unknown[] = [];
+    const engine = createEngine({
+      classify: () => Uint32Array.of(FlowAction.pass, 0, 0),
+      saEvent: (sa) => {
+        if (sa !== first) return;
+        const outer = engine.encapsulate(second, inner);
+        assert.ok(Buffer.isBuffer(outer));
+        delivered.push(engine.decapsulate(outer));
+        engine.receive();
+      },
+      acquire: () => undefined,
+      dropped: () => undefined,
+      fault: () => undefined,
+      closed: () => undefined,
+    });
+    const sa = nativeSa(gcm128, { softPackets: 1n });
+    const first = engine.addSa({ ...sa, spi: 0xc0000009 });
+    const second = engine.addSa(sa);
+    engine.addSa({ ...sa, isInbound: true });
+    assert.ok(Buffer.isBuffer(engine.encapsulate(first, inner)));
+    assert.deepEqual(delivered, [inner]);
   });
 
   it('asks the SPD again after an SA moved', () => {
