@@ -12,6 +12,7 @@ import { conformancePage, countKinds } from './page.ts';
 import { Results } from './results.ts';
 import { allRows, type Row, rowName } from './row.ts';
 import { type CellRun, runRows } from './runner.ts';
+import { peerNames } from './versions.ts';
 
 const PAGE = inRepository('docs', 'conformance.md');
 const PROGRESS_EVERY = 50;
@@ -76,7 +77,7 @@ for (const [index, cells] of runs.entries()) {
 }
 say(`done in ${Math.round((performance.now() - startedMs) / 1_000)} s`);
 if (values.full) {
-  await writeFile(PAGE, conformancePage(results));
+  await writeFile(PAGE, conformancePage(results, await peerNames(commit)));
   say(`written: ${PAGE}`);
 }
 process.exitCode = runs.flat().some(({ outcome }) => outcome.kind === 'failed') ? 1 : 0;

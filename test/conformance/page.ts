@@ -5,11 +5,8 @@ import type { Outcome } from './outcome.ts';
 import type { Result, Results } from './results.ts';
 import { allRows, type Row, rowName } from './row.ts';
 
-const TITLES: Readonly<Record<PeerName, string>> = {
-  kernel: "Linux's kernel (6.1, User-mode Linux)",
-  libipsec: "strongSwan's kernel-libipsec",
-  lagopus: 'another gateway like this',
-};
+/** What the peers are called. */
+type Titles = Readonly<Record<PeerName, string>>;
 
 type Shown = Outcome | { readonly kind: 'not run' };
 
@@ -25,9 +22,10 @@ const KINDS = ['passed', 'refused', 'impossible', 'failed', 'not run'] as const;
 
 const INTRODUCTION = `# Conformance
 
-Made by \`npm run conformance -- --full\`; do not edit. Two real charons (strongSwan 5.9.8) negotiate each row,
-ours with the embedded dataplane behind it, the other with one of three ESP and AH implementations. A cell
-passes when
+Made by \`npm run conformance -- --full\`; do not edit (\`--peer\`, \`--only\`, \`--minutes\` and
+\`--open\` run parts of it; the page is made of the last outcome of every cell). Two real charons negotiate each
+row, ours with the embedded dataplane behind it, the other with one of three ESP and AH implementations. A
+cell passes when
 
 * charon lists the row's algorithms, key length, mode, encapsulation and ESN for the CHILD_SA;
 * UDP datagrams of 0, 1, 100, 1372, 1400, 8000 and 65,000 bytes come back unchanged, started from either end
@@ -53,10 +51,10 @@ A cell has two marks: without and with extended sequence numbers. Numbers point 
 `;
 
 /** The whole page. */
-export function conformancePage(results: Results): string {
+export function conformancePage(results: Results, titles: Titles): string {
   const reasons = new Reasons();
-  const tables = PEER_NAMES.flatMap((peer) => peerTables(peer, results, reasons));
-  return [INTRODUCTION, summary(results), ...tables, reasons.section()].join('\n');
+  const tables = PEER_NAMES.flatMap((peer) => peerTables(peer, titles[peer], results, reasons));
+  return [INTRODUCTION, summary(results, titles), ...tables, reasons.section()].join('\n');
 }
 
 function shownOf(peer: PeerName, row: Row, results: Results): Shown {
@@ -65,12 +63,12 @@ function shownOf(peer: PeerName, row: Row, results: Results): Shown {
   return results.find(peer, rowName(row))?.outcome ?? { kind: 'not run' };
 }
 
-function summary(results: Results): string {
+function summary(results: Results, titles: Titles): string {
   const rows = allRows();
   const lines = PEER_NAMES.map((peer) => {
     const counts = countKinds(rows.map((row) => shownOf(peer, row, results)));
     const run = rows.map((row) => results.find(peer, rowName(row))).filter((result) => result !== undefined);
-    return `| ${TITLES[peer]} | ${KINDS.map((kind) => counts[kind]).join(' | ')} | ${rows.length} | ${whenRun(run)} |`;
+    return `| ${titles[peer]} | ${KINDS.map((kind) => counts[kind]).join(' | ')} | ${rows.length} | ${whenRun(run)} |`;
   });
   return [
     '## Summary\n',
@@ -99,7 +97,7 @@ function whenRun(results: readonly Result[]): string {
     .join('<br>');
 }
 
-function peerTables(peer: PeerName, results: Results, reasons: Reasons): readonly string[] {
+function peerTables(peer: PeerName, title: string, results: Results, reasons: Reasons): readonly string[] {
   const kinds = (['esp', 'ah'] as const).flatMap((protocol) =>
     (['tunnel', 'transport'] as const).map((mode) => ({ protocol, mode })),
   );
@@ -129,7 +127,7 @@ function peerTables(peer: PeerName, results: Results, reasons: Reasons): readonl
       '',
     ];
   });
-  return [`## With ${TITLES[peer]}\n`, ...tables];
+  return [`## With ${title}\n`, ...tables];
 }
 
 type Column = Omit<Row, 'algorithm' | 'esn'>;
