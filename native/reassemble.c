@@ -150,11 +150,12 @@ static bool add(struct reassembly *r, const uint8_t *packet, const struct piece 
 	size_t end = piece->offset + piece->length;
 
 	if (piece->length == 0 || piece->header > MAX_HEADER || end > MAX_DATAGRAM ||
-	    (!piece->is_last && piece->length % 8 != 0) || (r->total != 0 && (piece->is_last || end > r->total)) ||
+	    (!piece->is_last && piece->length % 8 != 0) || (r->total != 0 && (piece->is_last || end > r->total)) || (piece->is_last && end < r->furthest) ||
 	    !mark_blocks(r, piece->offset / 8, (piece->length + 7) / 8)) {
 		return false;
 	}
 	memcpy(r->data + piece->offset, piece->data, piece->length);
+	r->furthest = end > r->furthest ? end : r->furthest;
 	if (piece->is_last) {
 		r->total = end;
 	}

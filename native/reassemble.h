@@ -25,6 +25,8 @@ struct reassembly {
 	size_t header;
 	/* Of the data, 0 while the last fragment is missing. */
 	size_t total;
+	/* Where the data that is there ends: none may lie behind the last fragment. */
+	size_t furthest;
 	/* In blocks of 8 bytes: how many there are, and which. */
 	size_t received;
 	uint64_t blocks[REASSEMBLY_BLOCKS / 64];

@@ -5,15 +5,17 @@
  *
  * usage: packet-fuzz SEED MILLISECONDS
  */
-#include "fuzz-lab.h"
+#include "fuzz-fragments.h"
 
 #include "../../native/esp.h"
 
 #include <time.h>
 
 static struct {
-	unsigned long round_trips, replayed, forged, cut, nonsense, unverified, oversized, refused;
+	unsigned long round_trips, replayed, forged, cut, nonsense, unverified, oversized, refused, fragments;
 } done;
+
+static struct reassembler reassembler;
 
 static bool is_reason(enum esp_result result, enum drop_reason reason)
 {
@@ -275,6 +277,9 @@ static void round_trip(struct pair *pair, size_t most)
 			unverified(pair, outer.bytes, outer.length);
 		}
 	}
+	if (below(8) == 0) {
+		done.fragments += fuzz_fragments(&reassembler, inner, length);
+	}
 out:
 	free(buffer);
 	free(inner);
@@ -308,16 +313,21 @@ int main(int argc, char **argv)
 	end = now_ms() + strtoull(argv[2], NULL, 10);
 	engine = engine_create(&callbacks);
 	suites = add_pairs();
+	if (!reassembler_allocate(&reassembler, 64, 64)) {
+		abort();
+	}
+	check_holes(&reassembler);
 	do {
 		for (i = 0; i < pair_count; i++) {
 			round_trip(&pairs[i], below(40) == 0 ? MAX_PACKET : LARGEST);
 		}
 	} while (now_ms() < end);
+	reassembler_release(&reassembler);
 	engine_close(engine);
 	engine_destroy(engine);
 	printf("%u suites, %lu round trips, %lu replayed, %lu forged, %lu cut, %lu nonsense, %lu unverified, "
-	       "%lu oversized, %lu refused\n",
+	       "%lu oversized, %lu refused, %lu fragments\n",
 		suites, done.round_trips, done.replayed, done.forged, done.cut, done.nonsense, done.unverified,
-		done.oversized, done.refused);
+		done.oversized, done.refused, done.fragments);
 	return 0;
 }

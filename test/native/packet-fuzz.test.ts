@@ -28,6 +28,6 @@ test('packets that are whole, replayed, forged, cut, too long or nonsense are wh
   const counts = new Map([...output.matchAll(/(\d+) ([a-z ]+)/g)].map(([, n, what]) => [what, Number(n)]));
   // 22 AEADs by key length, 8 ciphers by key length with each of 6 MACs, 9 MACs of AH.
   assert.equal(counts.get('suites'), 79);
-  for (const kind of ['round trips', 'replayed', 'forged', 'cut', 'nonsense', 'unverified'])
+  for (const kind of ['round trips', 'replayed', 'forged', 'cut', 'nonsense', 'unverified', 'fragments'])
     assert.ok((counts.get(kind) ?? 0) > 100, `${kind}: ${output}`);
 });
