@@ -15,7 +15,7 @@ import {
   Revisions,
   Writers,
 } from '../../server/index.ts';
-import type { Clock, Logger } from '../../util/index.ts';
+import { type Clock, errorMessage, type Logger } from '../../util/index.ts';
 import type { PfkeyMessage } from '../pfkey/index.ts';
 import { SlotTable } from '../slots/index.ts';
 import { adoptedSa } from './adopted-sa.ts';
@@ -28,12 +28,15 @@ import { parsePolicyRequest } from './policy-request.ts';
 import { SaReader } from './sa-reader.ts';
 import { listedState, noCounters, type SaRecord } from './sa-record.ts';
 import { describeSa } from './sa-request.ts';
+import { SlotSurvey } from './slot-survey.ts';
 import type { Surface } from './surface.ts';
 import { VswSad } from './vsw-sad.ts';
 import { VswSpd } from './vsw-spd.ts';
 
 /** Far from the end of an epoch's 64 bits. */
 const EPOCH_BYTES = 6;
+/** vsw ends an SA by itself, but takes no other of its SPI before it was told to delete it. */
+const HARD_RETRY_SECONDS = 5n;
 
 export type BootOptions = {
   readonly via: Via;
@@ -65,6 +68,7 @@ export class Boot implements Disposable {
   readonly #lifetimes = new Lifetimes<SaRecord>((sa, end) => this.#onLifetime(sa, end));
   readonly #sad: VswSad;
   readonly #spd: VswSpd;
+  readonly #survey: SlotSurvey;
 
   constructor(options: BootOptions) {
     this.#options = options;
@@ -87,6 +91,12 @@ export class Boot implements Disposable {
       slotsOf: (vrf) => this.#slotsOf(vrf),
       inboundPolicies: (vrf, pair) => this.#spd.inboundOf(vrf, pair),
       onInbound: (vrf, pair) => this.#spd.admit(vrf, pair),
+    });
+    this.#survey = new SlotSurvey({
+      links: [...links.values()],
+      slotsOf: (vrf) => this.#slotsOf(vrf),
+      isOurs: (vrf, spi) => this.#sad.hasSpi(spi, vrf),
+      logger,
     });
     const applier = new Applier({
       sad: this.#sad,
@@ -132,11 +142,11 @@ export class Boot implements Disposable {
     return this.#spd.list('').length;
   }
 
-  /** What is ours in vsw now. */
+  /** What is, or may be, ours in vsw now. */
   entries(): JournalEntries {
     return {
       bootId: this.backend.bootId,
-      sas: this.#sad.list('').map(({ owner, charonInstanceId, request }) => ({
+      sas: this.#sad.all().map(({ owner, charonInstanceId, request }) => ({
         owner,
         charonInstanceId,
         sa: request.listed,
@@ -155,7 +165,7 @@ export class Boot implements Disposable {
    */
   adopt(vrf: string, dump: readonly PfkeyMessage[], journal: JournalEntries): void {
     const { logger, clock } = this.#options;
-    let foreign = 0;
+    const foreign: number[] = [];
     for (const message of dump) {
       const entry = journal.sas.find(({ sa }) => sa.id?.spi === message.sa?.spi);
       const request = entry && adoptedSa(entry.sa, message, { vrf, vrfOf: (name) => this.#vrfOf(name) });
@@ -166,34 +176,35 @@ export class Boot implements Disposable {
       }
       message.encryptionKey?.wipe();
       message.integrityKey?.wipe();
-      if (message.sa === undefined) continue;
-      foreign += 1;
-      for (const direction of ['inbound', 'outbound'] as const) {
-        this.#slotsOf(vrf).take(direction, message.sa.spi);
-      }
+      if (message.sa !== undefined) foreign.push(message.sa.spi);
     }
-    if (foreign > 0) {
-      logger.warn(
-        { vrf, foreign },
-        'vsw holds SAs that are not ours: their slots are taken, they are left alone',
-      );
-    }
+    this.#survey.note(vrf, foreign);
     logger.debug({ vrf, at: clock.now(), dumped: dump.length }, 'vsw read back');
   }
 
-  /** Policies the journal knows; vsw cannot list its own. */
-  adoptPolicies(journal: JournalEntries): void {
+  /** Policies the journal knows; vsw cannot list its own. Unless they are there for sure they are put again. */
+  adoptPolicies(journal: JournalEntries, { areThere }: { readonly areThere: boolean }): void {
     for (const { policy, ...author } of journal.policies) {
-      this.#spd.adopt(
-        parsePolicyRequest(policy, (name) => this.#vrfOf(name)),
-        author,
-      );
+      const request = parsePolicyRequest(policy, (name) => this.#vrfOf(name));
+      this.#options.surface.adoptPolicy(request);
+      if (areThere) this.#spd.adopt(request, author);
     }
+  }
+
+  /** Looks from now on what others have in vsw's slots. */
+  watchSlots(): void {
+    this.#survey.start();
+  }
+
+  /** Looks at once. */
+  surveySlots(): void {
+    this.#survey.run();
   }
 
   /** Ends every stream, so that clients ask who is there now; wipes every key. vsw is told nothing. */
   [Symbol.dispose](): void {
     this.#stop.abort();
+    this.#survey[Symbol.dispose]();
     this.#lifetimes.stopAll();
     this.#sad.clear();
     this.#spd.clear();
@@ -255,10 +266,11 @@ export class Boot implements Disposable {
         onChange();
       })
       .catch((error: unknown) => {
-        logger.error(
-          { sa: describeSa(record.request.name), err: error },
-          'an SA’s time is over and vsw does not remove it; it has the same limit itself',
+        logger.warn(
+          { sa: describeSa(record.request.name), reason: errorMessage(error) },
+          'an SA’s time is over and its SPI cannot be cleared from vsw, will retry',
         );
+        if (!this.#stop.signal.aborted) this.#lifetimes.start(record, { soft: 0n, hard: HARD_RETRY_SECONDS });
       });
   }
 

@@ -46,6 +46,21 @@ export class PfkeyLink implements Disposable {
     return this.#required().dump();
   }
 
+  /**
+   * The SPIs of the VRF, asked for beside everything else.
+   * @throws AgentError
+   */
+  async survey(): Promise<readonly number[]> {
+    const ignore = (): void => undefined;
+    using connection = new PfkeyConnection({ path: this.#options.path, onUpcall: ignore, onEnd: ignore });
+    const listed = await connection.dump();
+    return listed.flatMap(({ sa, encryptionKey, integrityKey }) => {
+      encryptionKey?.wipe();
+      integrityKey?.wipe();
+      return sa === undefined ? [] : [sa.spi];
+    });
+  }
+
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     clearTimeout(this.#timer);

@@ -59,5 +59,7 @@ export class PfkeySurface implements Surface {
 
   readonly putPolicy = (policy: PolicyRequest): Promise<boolean> => this.#policies.put(policy);
 
+  readonly adoptPolicy = (policy: PolicyRequest): void => this.#policies.adopt(policy);
+
   readonly removePolicy = (policy: PolicyRequest): Promise<void> => this.#policies.remove(policy);
 }

@@ -19,6 +19,7 @@ import {
   parseDirection,
   refuseOtherScopes,
 } from './sa-request.ts';
+import { checkScope, withoutScope } from './scope.ts';
 
 /** What vsw selects traffic by: two prefixes, a port or all of them, one of a few protocols. */
 export type PolicyName = {
@@ -90,8 +91,7 @@ function parseProtocol(
 export function parsePolicyName(id: PolicyId | undefined, vrfOf: (name: string) => string): PolicyName {
   if (id === undefined) throw invalid('the policy has no id');
   refuseOtherScopes(id);
-  refuseFeature((id.mark?.mask ?? 0) !== 0, Feature.FEATURE_MARK, 'vsw has VRFs, not marks');
-  refuseFeature(id.ifId !== 0, Feature.FEATURE_IF_ID, 'vsw has VRFs, not if_ids');
+  checkScope(id, id.innerVrf);
   return {
     vrf: vrfOf(id.innerVrf),
     direction: parseDirection(id.direction),
@@ -140,7 +140,7 @@ export function parsePolicyRequest(
 ): PolicyRequest {
   if (policy === undefined) throw invalid('put_policy without a policy');
   const name = parsePolicyName(policy.id, vrfOf);
-  checkRequiredFeatures(policy.requiredFeatures);
+  checkRequiredFeatures(withoutScope(policy.requiredFeatures, policy.id?.innerVrf ?? ''));
   const priority = HIGHEST_PRIORITY - Math.min(policy.priority, HIGHEST_PRIORITY - 1);
   return { listed: policy, name, act: parseAct(policy, name.direction), priority };
 }

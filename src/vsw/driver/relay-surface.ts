@@ -81,6 +81,8 @@ export class RelaySurface implements Surface {
     return true;
   };
 
+  readonly adoptPolicy = (policy: PolicyRequest): void => this.#policies.adopt(policy);
+
   readonly removePolicy = (policy: PolicyRequest): Promise<void> => {
     if (isInboundProtect(policy)) return this.#policies.remove(policy);
     const discard = defaultDiscard(policy.name.vrf);

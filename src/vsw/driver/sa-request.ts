@@ -15,6 +15,7 @@ import { SecretBytes } from '../../util/index.ts';
 import type { Direction } from '../slots/index.ts';
 import { formatIpv4, type Ipv4, parseIpv4 } from './address.ts';
 import { checkAlgorithms, type Via } from './algorithms.ts';
+import { checkScope, withoutScope } from './scope.ts';
 
 export const MIN_SPI = 256;
 
@@ -95,11 +96,6 @@ const reasons: ReadonlyMap<Feature, string> = new Map([
   [Feature.FEATURE_LIFETIME_PACKETS, 'vsw does not count packets of an SA'],
 ]);
 
-function checkScope(id: { mark?: { mask: number } | undefined; ifId: number }): void {
-  refuseFeature((id.mark?.mask ?? 0) !== 0, Feature.FEATURE_MARK, 'vsw has VRFs, not marks');
-  refuseFeature(id.ifId !== 0, Feature.FEATURE_IF_ID, 'vsw has VRFs, not if_ids');
-}
-
 export function refuseOtherScopes(scope: { interface: string; label: Uint8Array }): void {
   refuseFeature(scope.interface !== '', Feature.FEATURE_INTERFACE, 'vsw has no policies by interface');
   refuseFeature(scope.label.length > 0, Feature.FEATURE_LABEL, 'vsw has no security labels');
@@ -109,7 +105,6 @@ export function refuseOtherScopes(scope: { interface: string; label: Uint8Array 
 export function parseSaName(id: SaId | undefined): SaName {
   if (id === undefined) throw invalid('the SA has no id');
   checkProtocol(id.protocol);
-  checkScope(id);
   if (id.spi < MIN_SPI) throw invalid(`SPI ${id.spi} is reserved (RFC 4303, 2.1)`);
   return {
     direction: parseDirection(id.direction),
@@ -189,7 +184,8 @@ export function parseSaRequest(sa: Sa | undefined, { via, vrfOf }: SaContext): S
   if (sa === undefined) throw invalid('add_sa without an SA');
   const name = parseSaName(sa.id);
   checkMode(sa.mode);
-  checkRequiredFeatures(sa.requiredFeatures);
+  checkScope(sa.id ?? { ifId: 0 }, sa.innerVrf);
+  checkRequiredFeatures(withoutScope(sa.requiredFeatures, sa.innerVrf));
   refuseUnimplemented(sa);
   checkAlgorithms(via, sa.encryption, sa.encryptionKey.length, sa.integrity, sa.integrityKey.length);
   const outerVrf = sa.id?.outerVrf ?? '';

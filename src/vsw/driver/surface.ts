@@ -12,5 +12,7 @@ export type Surface = {
   readonly removeSa: (sa: SaRequest) => Promise<void>;
   /** Adds a policy, or changes the one of its name. False: not before there is an SA of its outer addresses. */
   readonly putPolicy: (policy: PolicyRequest, before: PolicyRequest | undefined) => Promise<boolean>;
+  /** One of an earlier life of this process, if it is still there: not somebody else's. */
+  readonly adoptPolicy: (policy: PolicyRequest) => void;
   readonly removePolicy: (policy: PolicyRequest) => Promise<void>;
 };

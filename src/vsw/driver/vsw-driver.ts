@@ -36,6 +36,7 @@ export class VswDriver implements AsyncDisposable {
   readonly #statusServer: StatusServer;
   readonly #links: ReadonlyMap<string, PfkeyLink>;
   readonly #journal: Journal;
+  readonly #policies: PfkeyPolicies;
   /** What the last life of this process left; used up by the first boot. */
   #left: JournalEntries;
   #relay: Relay | undefined;
@@ -53,6 +54,7 @@ export class VswDriver implements AsyncDisposable {
       () => this.#boot?.entries() ?? this.#left,
       (reason) => logger.error({ path: config.journal, reason }, 'the journal cannot be written'),
     );
+    this.#policies = new PfkeyPolicies((vrf) => this.#linkOf(vrf), this.#clock);
     this.#links = new Map(
       config.vrfs.map((name) => [
         name,
@@ -60,7 +62,7 @@ export class VswDriver implements AsyncDisposable {
           vrf: name,
           path: pfkeySocketOf(config, name),
           logger,
-          onUp: () => this.#begin(),
+          onUp: () => this.#onPfkeyUp(),
           onDown: (reason) => this.#onPfkeyDown(name, reason),
           onUpcall: (message) => this.#onUpcall(name, message),
         }),
@@ -130,6 +132,12 @@ export class VswDriver implements AsyncDisposable {
     };
   }
 
+  #linkOf(vrf: string): PfkeyLink {
+    const link = this.#links.get(vrf);
+    if (link === undefined) throw new Error(`no VRF ${vrf}`);
+    return link;
+  }
+
   #backend(): Boot['backend'] {
     if (this.#boot !== undefined) return this.#boot.backend;
     throw new RequestError(status.UNAVAILABLE, this.#why());
@@ -144,6 +152,11 @@ export class VswDriver implements AsyncDisposable {
     }
     const down = [...this.#links.values()].find(({ isUp }) => !isUp);
     return down === undefined ? this.#problem : `PF_KEY of ${down.vrf}: ${down.problem}`;
+  }
+
+  #onPfkeyUp(): void {
+    this.#begin();
+    this.#boot?.surveySlots();
   }
 
   #onPfkeyDown(vrf: string, reason: string): void {
@@ -176,12 +189,10 @@ export class VswDriver implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { via } = this.#config;
-    const linkOf = (vrf: string): PfkeyLink => {
-      const link = this.#links.get(vrf);
-      if (link === undefined) throw new Error(`no VRF ${vrf}`);
-      return link;
-    };
-    const policies = new PfkeyPolicies(linkOf);
+    const linkOf = (vrf: string): PfkeyLink => this.#linkOf(vrf);
+    // Those of a stream are gone with the vsw that had them.
+    if (via === 'relay') this.#policies.clear();
+    const policies = this.#policies;
     const relaySurface = this.#relay === undefined ? undefined : new RelaySurface(this.#relay, policies);
     const surface: Surface = relaySurface ?? new PfkeySurface(linkOf, policies);
     if (relaySurface !== undefined) {
@@ -205,7 +216,8 @@ export class VswDriver implements AsyncDisposable {
       logger: this.#logger,
     });
     for (const [vrf, dump] of dumps) boot.adopt(vrf, dump, left);
-    if (hasOurs) boot.adoptPolicies(left);
+    boot.adoptPolicies(left, { areThere: hasOurs });
+    boot.watchSlots();
     this.#boot = boot;
     this.#journal.touch();
     this.#logger.info(

@@ -28,6 +28,12 @@ export type VswSadOptions = SaContext & {
   readonly onInbound: (vrf: string, pair: OuterPair) => Promise<void>;
 };
 
+const describeBlocker = {
+  sa: (spi: string) => `SA ${spi}`,
+  foreign: (spi: string) => `SA ${spi}, which is not of this driver`,
+  reserved: (spi: string) => `SPI ${spi}, which is reserved`,
+} as const;
+
 const otherDirection = { inbound: 'outbound', outbound: 'inbound' } as const;
 
 function temporary(message: string): Refusal {
@@ -57,12 +63,20 @@ export class VswSad {
     );
   }
 
+  /** Also those on their way in or out: what may be in vsw of ours. */
+  all(): readonly SaRecord[] {
+    return [...this.#byKey.values()];
+  }
+
   get(name: SaName): SaRecord | undefined {
     return this.#byKey.get(saKey(name));
   }
 
-  hasSpi(spi: number): boolean {
-    return [...this.#byKey.values()].some(({ request }) => request.name.spi === spi);
+  /** In one VRF, or in any. */
+  hasSpi(spi: number, vrf?: string): boolean {
+    return [...this.#byKey.values()].some(
+      ({ request }) => request.name.spi === spi && (vrf === undefined || request.vrf === vrf),
+    );
   }
 
   /** The one vsw's PF_KEY would bind a policy of these outer addresses to. */
@@ -88,7 +102,12 @@ export class VswSad {
       const existing = this.get(request.name);
       if (existing !== undefined && existing.phase !== 'leaving')
         return this.#again(existing, request, author);
-      this.#checkFree(request);
+      try {
+        this.#checkFree(request, existing);
+      } catch (error) {
+        wipeKeys({ request });
+        throw error;
+      }
       const record = this.#insert(request, author, 'installing');
       const installing = this.#install(record);
       record.busy = installing.then(
@@ -167,8 +186,11 @@ export class VswSad {
     }
   }
 
-  #checkFree({ name, vrf }: SaRequest): void {
+  #checkFree({ name, vrf }: SaRequest, existing: SaRecord | undefined): void {
     const { slotsOf } = this.#options;
+    if (existing !== undefined) {
+      throw temporary(`${describeSa(name)}: vsw has not forgotten the last one of this SPI yet: try again`);
+    }
     const twin = [...this.#byKey.values()].find(
       ({ request }) =>
         request.vrf === vrf &&
@@ -187,7 +209,7 @@ export class VswSad {
     if (blocker.kind === 'leaving') {
       throw temporary(`${describeSa(name)}: vsw has not forgotten SA ${other} of its slot yet: try again`);
     }
-    const who = blocker.kind === 'sa' ? `SA ${other}` : `SPI ${other}, which is reserved`;
+    const who = describeBlocker[blocker.kind](other);
     throw collision(
       `${describeSa(name)} falls into the slot of ${who}: vsw would let one of them silently take the other's place`,
     );
@@ -261,9 +283,9 @@ export class VswSad {
     try {
       await this.#options.surface.removeSa(record.request);
     } catch {
-      // vsw is not there: neither is the SA, or the next life of this process finds it.
+      // vsw is not there: neither is the SA, or the survey of its slots finds it, or our next life.
     }
-    this.#forget(record);
+    if (!this.#isCleared) this.#forget(record);
   }
 
   async #remove(record: SaRecord): Promise<boolean> {
@@ -273,6 +295,7 @@ export class VswSad {
     record.phase = 'leaving';
     const waitMs = record.usedUntilMs - clock.now();
     if (waitMs > 0) await clock.sleep(waitMs);
+    if (this.#isCleared) return false;
     try {
       await surface.removeSa(request);
       if (await reader.until(request, 'absent', VISIBLE_MS)) {

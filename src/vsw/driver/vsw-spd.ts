@@ -7,8 +7,9 @@ import { describePolicy, type PolicyRequest, parsePolicyName, parsePolicyRequest
 import type { SaReader } from './sa-reader.ts';
 import type { SaRecord } from './sa-record.ts';
 import { describeSa } from './sa-request.ts';
+import { isSameScope } from './scope.ts';
 import type { Surface } from './surface.ts';
-import { EFFECTIVE_MS, MATURE_MS } from './timing.ts';
+import { effectiveMs, MATURE_MS } from './timing.ts';
 import type { VswSad } from './vsw-sad.ts';
 
 /** vsw's cores take no more in a VRF. */
@@ -48,6 +49,8 @@ function isPair(policy: PolicyRequest, vrf: string, pair: OuterPair): boolean {
 export class VswSpd {
   readonly #options: VswSpdOptions;
   readonly #byKey = new Map<string, PolicyRecord>();
+  /** How many are on their way into vsw: one commit has no more. */
+  #putting = 0;
 
   constructor(options: VswSpdOptions) {
     this.#options = options;
@@ -72,7 +75,12 @@ export class VswSpd {
       const { clock } = this.#options;
       const record = existing ?? this.#insert(key, { ...author, request, putAtMs: clock.now() });
       const before = record.busy;
-      const putting = before.then(() => this.#put(key, record, request, author));
+      this.#putting += 1;
+      const putting = before
+        .then(() => this.#put(key, record, request, author))
+        .finally(() => {
+          this.#putting -= 1;
+        });
       record.busy = putting.then(
         () => undefined,
         () => undefined,
@@ -98,6 +106,7 @@ export class VswSpd {
     const key = describePolicy(parsePolicyName(request.id, this.#options.vrfOf));
     const record = this.#byKey.get(key);
     if (record === undefined || record.owner !== author.owner) return false;
+    if (!isSameScope(record.request.listed.id, request.id)) return false;
     const deleting = record.busy.then(async () => {
       if (this.#byKey.get(key) !== record) return false;
       if (record.isInVsw) await this.#options.surface.removePolicy(record.request);
@@ -155,6 +164,12 @@ export class VswSpd {
         `${key} belongs to another owner: vsw has one of a selector`,
       );
     }
+    if (existing !== undefined && !isSameScope(existing.request.listed.id, request.listed.id)) {
+      throw new Refusal(
+        ResultCode.RESULT_CODE_INVALID,
+        `${key} has another if_id or mark already: give each a VRF of its own, vsw has one of a selector`,
+      );
+    }
     const inVrf = [...this.#byKey.values()].filter((record) => record.request.name.vrf === request.name.vrf);
     if (existing === undefined && inVrf.length >= MAX_POLICIES) {
       throw new Refusal(
@@ -172,6 +187,7 @@ export class VswSpd {
   ): Promise<{ isUnchanged: boolean }> {
     const { surface, clock } = this.#options;
     const isNew = !record.isInVsw;
+    const waitMs = effectiveMs(this.#putting);
     if (this.#byKey.get(key) !== record) {
       throw new Refusal(ResultCode.RESULT_CODE_TEMPORARY, `${key} was deleted meanwhile: try again`);
     }
@@ -183,7 +199,7 @@ export class VswSpd {
       const left = isNew ? undefined : this.#saOf(record.request, author);
       record.isInVsw = await surface.putPolicy(request, isNew ? undefined : record.request);
       Object.assign(record, { request, charonInstanceId: author.charonInstanceId, putAtMs: clock.now() });
-      if (left !== undefined && left !== sa) left.usedUntilMs = clock.now() + EFFECTIVE_MS;
+      if (left !== undefined && left !== sa) left.usedUntilMs = clock.now() + waitMs;
     } catch (error) {
       if (isNew) this.#byKey.delete(key);
       throw error instanceof Refusal
@@ -193,7 +209,7 @@ export class VswSpd {
             `${key}: ${error instanceof Error ? error.message : String(error)}`,
           );
     }
-    if (request.name.direction === 'outbound') await clock.sleep(EFFECTIVE_MS);
+    if (request.name.direction === 'outbound') await clock.sleep(waitMs);
     return { isUnchanged: false };
   }
 

@@ -5,8 +5,8 @@ export type Direction = 'inbound' | 'outbound';
 /** Who is in a slot. */
 export type SlotHolder = {
   readonly spi: number;
-  /** An SA; an SPI drawn for one; an SA that vsw may not have forgotten yet. */
-  readonly kind: 'sa' | 'reserved' | 'leaving';
+  /** An SA; an SPI drawn for one; an SA that vsw may not have forgotten yet; an SA of somebody else. */
+  readonly kind: 'sa' | 'reserved' | 'leaving' | 'foreign';
 };
 
 type Entry = SlotHolder & { readonly untilMs: number };
@@ -60,6 +60,27 @@ export class SlotTable {
   release(direction: Direction, spi: number): void {
     const slot = slotOf(spi);
     if (this.#entry(direction, slot)?.spi === spi) this.#tables[direction].delete(slot);
+  }
+
+  /**
+   * The SAs of others, all that there are: they have their slots before what is only reserved.
+   * @returns those that are in the slot of an SA, each with that
+   */
+  setForeign(spis: readonly number[]): readonly (readonly [number, number])[] {
+    const contested = new Map<number, number>();
+    for (const table of new Set(Object.values(this.#tables))) {
+      for (const [slot, entry] of table) {
+        if (entry.kind === 'foreign' && !spis.includes(entry.spi)) table.delete(slot);
+      }
+      for (const spi of spis) {
+        const entry = table.get(slotOf(spi));
+        if (entry?.kind === 'sa') contested.set(spi, entry.spi);
+        else if (entry?.kind !== 'foreign' && !(entry?.kind === 'leaving' && entry.spi === spi)) {
+          table.set(slotOf(spi), { spi, kind: 'foreign', untilMs: Number.POSITIVE_INFINITY });
+        }
+      }
+    }
+    return [...contested];
   }
 
   /** How many slots are not free. */

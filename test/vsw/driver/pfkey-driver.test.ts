@@ -136,6 +136,23 @@ describe('the driver through PF_KEY', () => {
     assert.deepEqual(rig.vsw.sas(), []);
   });
 
+  it('knows an SA again whose adding was not answered', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    const add = rig.client.one(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
+    await eventually('vsw has it', () => rig.vsw.sas().some(({ spi }) => spi === NEXT_OUT), {
+      intervalMs: 1,
+    });
+    rig.vsw.pause();
+    await add.catch(() => undefined);
+    await eventually('vsw is given up', () => rig.driver.status.problem !== undefined, { timeoutMs: 8_000 });
+    rig.vsw.resume();
+    await rig.acquire();
+    const again = await rig.client.one(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
+    assert.equal(again.code, ResultCode.RESULT_CODE_OK, again.message);
+    assert.equal(rig.vsw.sas().filter(({ spi }) => spi === NEXT_OUT).length, 1);
+  });
+
   it('begins anew when vsw restarted, with nothing of what it had', async () => {
     await using rig = await Rig.start(options);
     await tunnel(rig);

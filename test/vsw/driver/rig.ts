@@ -219,6 +219,15 @@ export function samplePolicy({
   });
 }
 
+/** The same selector, with nothing coming through. */
+export function asDiscard({ putPolicy }: Operation): Operation {
+  const policy = putPolicy?.policy;
+  if (policy === undefined) throw new Error('no policy');
+  return operation({
+    putPolicy: { policy: { ...policy, action: PolicyAction.POLICY_ACTION_DISCARD, templates: [] } },
+  });
+}
+
 export function operation(fields: Partial<Operation>): Operation {
   return {
     addSa: undefined,
