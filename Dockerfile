@@ -24,7 +24,6 @@ RUN groupadd --gid 4500 lagopus \
   && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/apt /var/log/dpkg.log
 COPY docker/charon-container.conf /etc/strongswan.d/
 COPY docker/charon-container docker/charon-healthy /usr/local/bin/
-VOLUME /run/lagopus-ipsec
 USER 0:4500
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["charon-healthy"]
 ENTRYPOINT ["charon-container"]
@@ -33,6 +32,7 @@ LABEL org.opencontainers.image.title="strongSwan" \
   org.opencontainers.image.licenses="GPL-2.0-or-later"
 
 FROM stock AS plugin
+LABEL lagopus-ipsec-agent.stage=plugin
 RUN apt-get update -q \
   && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
     gcc libc6-dev make pkg-config bison flex gperf dpkg-dev bzip2 libssl-dev libcap-dev libsystemd-dev
@@ -60,6 +60,7 @@ RUN apt-get update -q \
 
 # ---- the package as npm would install it, with its native addon
 FROM ${NODE_IMAGE} AS build
+LABEL lagopus-ipsec-agent.stage=build
 RUN apt-get update -q \
   && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev binutils
 WORKDIR /app
@@ -69,8 +70,8 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY proto proto
 COPY src src
 RUN node_modules/.bin/tsc -p tsconfig.build.json \
-  && rm -rf src tsconfig.json tsconfig.build.json \
-  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
+  && rm -rf src tsconfig.json tsconfig.build.json package-lock.json .npmrc
 COPY scripts/build-native.sh scripts/
 COPY native native
 RUN sh scripts/build-native.sh \
@@ -92,7 +93,6 @@ RUN groupadd --gid 4500 lagopus \
 COPY --from=build /usr/local/bin/node-stripped /usr/local/bin/node
 COPY --from=build /app /app
 ENV NODE_ENV=production IPSEC_AGENT_NODE=/usr/local/bin/node
-VOLUME /run/lagopus-ipsec
 ENTRYPOINT ["ipsec-agent"]
 LABEL org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION"
 

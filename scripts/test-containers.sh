@@ -31,11 +31,13 @@ remove_leftovers() {
   done
 }
 
-# A daemon that is not ours keeps nothing of us.
+# A daemon that is not ours keeps nothing of us; images of other tags are their owner's.
 remove_images() {
   [ -z "$daemon_pid" ] || return 0
-  # shellcheck disable=SC2046 # a list of ids
-  docker image rm -f $(docker image ls -q "$repository/*" | sort -u) >/dev/null 2>&1 || true
+  images=$(for reference in "*:$tag" '*:next' 'base-*'; do docker image ls -q "$repository/$reference"; done)
+  # shellcheck disable=SC2086 # a list of ids
+  [ -z "$images" ] || docker image rm -f $images >/dev/null 2>&1 || true
+  docker image prune -f --filter label=lagopus-ipsec-agent.stage >/dev/null
 }
 
 clean_up() {
@@ -56,5 +58,8 @@ for target in $targets; do
     docker build --network host --target "$target" -t "$repository/$target:$tag" $bases .
 done
 
-TESTCONTAINERS_RYUK_DISABLED=true LAGOPUS_TAG=$tag timeout --foreground 900 \
+# No helper image: leftovers are removed above. No port is published, so the host's name does not matter;
+# testcontainers would look for it on a bridge that our daemon has not.
+export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost LAGOPUS_TAG=$tag
+timeout --foreground 900 \
   node --test --test-concurrency=1 --test-force-exit --test-timeout=240000 "$@" test/containers/*.test.ts
