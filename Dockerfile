@@ -64,14 +64,14 @@ LABEL lagopus-ipsec-agent.stage=build
 RUN apt-get update -q \
   && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev binutils
 WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json ./
 COPY proto proto
 COPY src src
-RUN node_modules/.bin/tsc -p tsconfig.build.json \
+# In one step, so that what only building needs is never stored.
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+  && node_modules/.bin/tsc -p tsconfig.build.json \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
-  && rm -rf src tsconfig.json tsconfig.build.json package-lock.json .npmrc
+  && rm -rf src tsconfig.json tsconfig.build.json package-lock.json .npmrc /root/.npm
 COPY scripts/build-native.sh scripts/
 COPY native native
 RUN sh scripts/build-native.sh \
