@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { eventually } from '../support/index.ts';
 import { ComposedGateway } from './support/gateway.ts';
 import { Project } from './support/project.ts';
 
@@ -16,7 +17,15 @@ before(async () => {
 after(() => project[Symbol.asyncDispose]());
 
 test('profile stock: pings between a client of ours and one of a strongSwan without the plugin', async () => {
-  await project.waitHealthy([...left.parts, 'stock']);
+  await left.waitReady();
+  await eventually(
+    'the stock charon has its connections',
+    () => project.run('stock', 'charon-healthy').then(() => true),
+    {
+      timeoutMs: 30_000,
+      intervalMs: 250,
+    },
+  );
   const loaded = await project.run('stock', 'swanctl', '--stats');
   assert.match(loaded, /kernel-libipsec/);
   assert.doesNotMatch(loaded, /kernel-lagopus/);
