@@ -96,10 +96,11 @@ ENV NODE_ENV=production IPSEC_AGENT_NODE=/usr/local/bin/node
 ENTRYPOINT ["ipsec-agent"]
 LABEL org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION"
 
+# A start of Node takes long on a machine that is short of processors.
 FROM runtime AS agent
 COPY docker/agent.yaml /etc/lagopus-ipsec/
 USER 4500:4500
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["ipsec-agent", "wait-ready", "--timeout", "3"]
+HEALTHCHECK --interval=5s --timeout=20s --start-period=30s CMD ["ipsec-agent", "wait-ready", "--timeout", "3"]
 CMD ["run", "--json"]
 LABEL org.opencontainers.image.title="Lagopus IPsec agent" \
   org.opencontainers.image.description="Keeps a dataplane's IPsec SAs and policies equal to charon's"
@@ -107,7 +108,7 @@ LABEL org.opencontainers.image.title="Lagopus IPsec agent" \
 FROM runtime AS dataplane
 COPY docker/dataplane.yaml /etc/lagopus-ipsec/
 USER 0:4500
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["ipsec-agent", "dataplane", "--check"]
+HEALTHCHECK --interval=5s --timeout=20s --start-period=30s CMD ["ipsec-agent", "dataplane", "--check"]
 CMD ["dataplane", "--json"]
 LABEL org.opencontainers.image.title="Lagopus IPsec dataplane" \
   org.opencontainers.image.description="Software ESP between a TUN device and raw sockets"

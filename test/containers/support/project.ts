@@ -106,7 +106,7 @@ export class Project implements AsyncDisposable {
     return withoutHeaders(bytes);
   }
 
-  async waitHealthy(names: readonly string[], timeoutMs = 60_000): Promise<void> {
+  async waitHealthy(names: readonly string[], timeoutMs = 120_000): Promise<void> {
     for (const name of names) {
       await eventually(
         `${name} is healthy`,
