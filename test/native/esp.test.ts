@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { addressBytes, mappedIpv4 } from '../../src/dataplane/address.ts';
-import { createEngine, EspResult, FlowAction, type NativeSa, SaEvent, SaWord } from '../../src/dataplane/native.ts';
+import {
+  createEngine,
+  EspResult,
+  FlowAction,
+  type NativeSa,
+  SaEvent,
+  SaWord,
+} from '../../src/dataplane/native.ts';
 import { everySuite, gcm128, type Suite } from '../dataplane/samples.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
 import {
