@@ -212,8 +212,9 @@ static void reassemble(struct tun *tun, struct reassembly *reassembly, const uin
 		return;
 	}
 	count_policy(engine, flow->policy, ip.length);
+	/* Asks for the path's MTU. */
+	fit_largest(tun, flow->sa, datagram, &ip);
 	if (protect(engine, flow->sa, datagram, &ip, tun->mtu, &key, &outer)) {
-		fit_largest(tun, flow->sa, packet, fragment);
 		transmit_datagram(engine, &outer, outer_mtu(tun, flow->sa), flow->sa->mark);
 	}
 }
@@ -330,7 +331,7 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 		return 1;
 	}
 	if (ip.is_later_fragment &&
-	    (reassembly = reassembler_find(&engine->reassembler, packet, &ip, engine->now_ms)) != NULL) {
+	    (reassembly = reassembler_find(&engine->reassembler, tun->index, packet, &ip, engine->now_ms)) != NULL) {
 		reassemble(tun, reassembly, packet, &ip);
 		return 1;
 	}
@@ -338,7 +339,7 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 	key.device = tun->index;
 	flow = lookup_flow(engine, &key);
 	if (ip.is_fragment && flow->action == FLOW_PROTECT && flow->sa->is_transport) {
-		reassembly = reassembler_begin(&engine->reassembler, packet, &ip, engine->now_ms);
+		reassembly = reassembler_begin(&engine->reassembler, tun->index, packet, &ip, engine->now_ms);
 		reassemble(tun, reassembly, packet, &ip);
 		return 1;
 	}

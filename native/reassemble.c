@@ -84,15 +84,15 @@ void reassembler_release(struct reassembler *reassembler)
 	*reassembler = (struct reassembler){ 0 };
 }
 
-struct reassembly *reassembler_find(struct reassembler *reassembler, const uint8_t *packet, const struct ip *ip,
-	uint64_t now_ms)
+struct reassembly *reassembler_find(struct reassembler *reassembler, uint8_t device, const uint8_t *packet,
+	const struct ip *ip, uint64_t now_ms)
 {
 	struct address source = ip_source(packet, ip), destination = ip_destination(packet, ip);
 	uint32_t identification = piece_of(packet, ip).identification;
 	struct reassembly *r;
 
 	for (r = reassembler->items; r < reassembler->items + REASSEMBLIES; r++) {
-		if (r->is_used && now_ms - r->begun_ms <= TIMEOUT_MS && r->is_ipv6 == ip->is_ipv6 &&
+		if (r->is_used && now_ms - r->begun_ms <= TIMEOUT_MS && r->device == device && r->is_ipv6 == ip->is_ipv6 &&
 		    r->identification == identification && (r->is_ipv6 || r->protocol == ip->protocol) &&
 		    address_equals(&r->source, &source) && address_equals(&r->destination, &destination)) {
 			return r;
@@ -101,10 +101,10 @@ struct reassembly *reassembler_find(struct reassembler *reassembler, const uint8
 	return NULL;
 }
 
-struct reassembly *reassembler_begin(struct reassembler *reassembler, const uint8_t *packet, const struct ip *ip,
-	uint64_t now_ms)
+struct reassembly *reassembler_begin(struct reassembler *reassembler, uint8_t device, const uint8_t *packet,
+	const struct ip *ip, uint64_t now_ms)
 {
-	struct reassembly *found = reassembler_find(reassembler, packet, ip, now_ms), *r;
+	struct reassembly *found = reassembler_find(reassembler, device, packet, ip, now_ms), *r;
 	uint8_t *data;
 
 	if (found) {
@@ -119,6 +119,7 @@ struct reassembly *reassembler_begin(struct reassembler *reassembler, const uint
 	data = found->data;
 	*found = (struct reassembly){
 		.is_used = true,
+		.device = device,
 		.is_ipv6 = ip->is_ipv6,
 		.protocol = ip->protocol,
 		.identification = piece_of(packet, ip).identification,
@@ -150,7 +151,8 @@ static bool add(struct reassembly *r, const uint8_t *packet, const struct piece 
 	size_t end = piece->offset + piece->length;
 
 	if (piece->length == 0 || piece->header > MAX_HEADER || end > MAX_DATAGRAM ||
-	    (!piece->is_last && piece->length % 8 != 0) || (r->total != 0 && (piece->is_last || end > r->total)) || (piece->is_last && end < r->furthest) ||
+	    (!piece->is_last && piece->length % 8 != 0) || (r->total != 0 && (piece->is_last || end > r->total)) ||
+	    (piece->is_last && end < r->furthest) ||
 	    !mark_blocks(r, piece->offset / 8, (piece->length + 7) / 8)) {
 		return false;
 	}
@@ -191,5 +193,6 @@ enum reassembly_state reassembly_add(struct reassembly *r, const uint8_t *packet
 		put16(*datagram + 6, 0);
 		ipv4_set_checksum(*datagram);
 	}
-	return ip_parse(*datagram, length, ip) ? REASSEMBLY_WHOLE : REASSEMBLY_BROKEN;
+	/* What was cut twice stays so. */
+	return ip_parse(*datagram, length, ip) && !ip->is_fragment ? REASSEMBLY_WHOLE : REASSEMBLY_BROKEN;
 }

@@ -15,6 +15,8 @@
 /* One datagram being put together. */
 struct reassembly {
 	bool is_used;
+	/* The TUN device it comes from: a datagram has one scope. */
+	uint8_t device;
 	bool is_ipv6;
 	uint8_t protocol;
 	uint32_t identification;
@@ -45,11 +47,11 @@ bool reassembler_allocate(struct reassembler *reassembler, size_t headroom, size
 void reassembler_release(struct reassembler *reassembler);
 
 /* What a fragment is a part of, if that was begun and is not too old. */
-struct reassembly *reassembler_find(struct reassembler *reassembler, const uint8_t *packet, const struct ip *ip,
-	uint64_t now_ms);
+struct reassembly *reassembler_find(struct reassembler *reassembler, uint8_t device, const uint8_t *packet,
+	const struct ip *ip, uint64_t now_ms);
 /* The same, or begins; instead of the oldest when there are too many. */
-struct reassembly *reassembler_begin(struct reassembler *reassembler, const uint8_t *packet, const struct ip *ip,
-	uint64_t now_ms);
+struct reassembly *reassembler_begin(struct reassembler *reassembler, uint8_t device, const uint8_t *packet,
+	const struct ip *ip, uint64_t now_ms);
 
 /*
  * Adds a fragment. When the datagram is whole, `datagram` and `ip` are its, in the reassembly's buffer with the

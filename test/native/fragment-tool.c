@@ -3,6 +3,7 @@
  *
  *     fragment MTU   packet     ->  its fragments, or an empty record when it may not be fragmented
  *     reassemble     fragments  ->  datagrams as they become whole; an empty record for a broken one
+ *     alternate      the same, every second fragment from another TUN device
  */
 #include "records.h"
 
@@ -35,7 +36,7 @@ static void fragment(const uint8_t *bytes, size_t length, size_t mtu)
 	free(out);
 }
 
-static void reassemble(struct reassembler *reassembler, const uint8_t *bytes, size_t length)
+static void reassemble(struct reassembler *reassembler, uint8_t device, const uint8_t *bytes, size_t length)
 {
 	static uint8_t none;
 	uint8_t *datagram = &none;
@@ -45,8 +46,10 @@ static void reassemble(struct reassembler *reassembler, const uint8_t *bytes, si
 	if (!ip_parse(bytes, length, &ip) || !ip.is_fragment) {
 		return;
 	}
-	state = reassembly_add(reassembler_begin(reassembler, bytes, &ip, 1), bytes, &ip, &datagram, &whole);
+	state = reassembly_add(reassembler_begin(reassembler, device, bytes, &ip, 1), bytes, &ip, &datagram, &whole);
 	if (state == REASSEMBLY_WHOLE) {
+		/* As encapsulation will: it ends. */
+		ip_transport_place(datagram, &whole);
 		/* The room that encapsulation will use is there. */
 		memset(datagram - HEADROOM, 0xee, HEADROOM);
 		memset(datagram + whole.length, 0xee, TAILROOM);
@@ -59,7 +62,7 @@ static void reassemble(struct reassembler *reassembler, const uint8_t *bytes, si
 int main(int argc, char **argv)
 {
 	static struct reassembler reassembler;
-	uint8_t *bytes;
+	uint8_t *bytes, device = 0;
 	size_t length;
 
 	if (argc < 2 || !reassembler_allocate(&reassembler, HEADROOM, TAILROOM)) {
@@ -69,7 +72,8 @@ int main(int argc, char **argv)
 		if (argc > 2) {
 			fragment(bytes, length, (size_t)atoi(argv[2]));
 		} else {
-			reassemble(&reassembler, bytes, length);
+			reassemble(&reassembler, device, bytes, length);
+			device ^= strcmp(argv[1], "alternate") == 0;
 		}
 		free(bytes);
 	}

@@ -132,6 +132,32 @@ describe('fragments', () => {
     }
   });
 
+  it('that lie behind the last one leave no hole in a datagram', () => {
+    // As many blocks as there have to be, but those in the middle are missing.
+    const [a, b] = tool.run(['fragment', '576'], [packetOf('IPv4', 1500)]);
+    assert.ok(a !== undefined && b !== undefined);
+    const [beyond, last] = [Buffer.from(b), Buffer.from(b.subarray(0, 28))];
+    beyond.writeUInt16BE(0x2000 | 500, 6);
+    last.writeUInt16BE(last.length, 2);
+    last.writeUInt16BE(69 + 10, 6);
+    assert.deepEqual(tool.run(['reassemble'], [a, beyond, last]), [Buffer.alloc(0)]);
+    assert.deepEqual(tool.run(['reassemble'], [beyond, a, last]), [Buffer.alloc(0)]);
+  });
+
+  it('of another TUN device are of another datagram', () => {
+    const fragments = tool.run(['fragment', '1400'], [packetOf('IPv4', 2000)]);
+    assert.equal(fragments.length, 2);
+    assert.deepEqual(tool.run(['alternate'], fragments), []);
+  });
+
+  it('within a fragment are not put together', () => {
+    // The reserved byte of the inner one, where another extension header has its length.
+    const within = (inner: Buffer): Buffer =>
+      ipv6({ ...six, protocol: 44, payload: Buffer.concat([Buffer.of(44, 0, 0, 0, 0, 0, 0, 1), inner]) });
+    const inner = Buffer.concat([Buffer.of(UDP, 0xff, 0, 1, 0, 0, 0, 2), randomBytes(16)]);
+    assert.deepEqual(tool.run(['reassemble'], [within(inner)]), [Buffer.alloc(0)]);
+  });
+
   it('of nonsense do no harm', () => {
     const fragment = fc.record({
       what: kind,

@@ -74,7 +74,7 @@ static bool put_together(struct reassembler *reassembler, const uint8_t *packet,
 		if (!ip_parse(fragments[i].bytes, fragments[i].length, &fragment) || !fragment.is_fragment) {
 			continue;
 		}
-		reassembly = reassembler_begin(reassembler, fragments[i].bytes, &fragment, 1);
+		reassembly = reassembler_begin(reassembler, 0, fragments[i].bytes, &fragment, 1);
 		if (reassembly_add(reassembly, fragments[i].bytes, &fragment, &datagram, &whole) == REASSEMBLY_WHOLE) {
 			if (!is_forged && (i != count - 1 || !is_same(packet, ip, datagram, &whole))) {
 				abort();
@@ -97,7 +97,7 @@ static void check_holes(struct reassembler *reassembler)
 		put16(packet + 2, (uint16_t)(20 + pieces[i][1]));
 		put16(packet + 6, pieces[i][0]);
 		if (!ip_parse(packet, sizeof(packet), &ip) ||
-		    reassembly_add(reassembler_begin(reassembler, packet, &ip, 1), packet, &ip, &datagram, &ip) ==
+		    reassembly_add(reassembler_begin(reassembler, 0, packet, &ip, 1), packet, &ip, &datagram, &ip) ==
 			    REASSEMBLY_WHOLE) {
 			abort();
 		}

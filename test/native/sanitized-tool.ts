@@ -40,7 +40,7 @@ export class SanitizedTool {
   /** Records in, records out. */
   run(args: readonly string[], records: readonly Buffer[]): readonly Buffer[] {
     const input = Buffer.concat(records.flatMap(record));
-    const output = execFileSync(this.#program, args, { input, maxBuffer: 1 << 28 });
+    const output = execFileSync(this.#program, args, { input, maxBuffer: 1 << 28, timeout: 20_000 });
     const out: Buffer[] = [];
     for (let at = 0; at < output.length; ) {
       const end = at + 4 + output.readUInt32BE(at);
