@@ -8,6 +8,7 @@
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -28,12 +29,33 @@ static int fail(int fd, const char *what, struct net_error *error)
 	return -1;
 }
 
+/*
+ * No link-local address, from which the kernel would solicit routers through tunnels. Where it cannot be set, that
+ * goes on: no policy lets it through but one for ::/0.
+ */
+static void set_no_link_local(const char *name)
+{
+	char path[64 + IFNAMSIZ];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/addr_gen_mode", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		/* IN6_ADDR_GEN_MODE_NONE */
+		if (write(fd, "1", 1) < 0) {
+			errno = 0;
+		}
+		close(fd);
+	}
+}
+
 static bool configure_link(const char *name, uint32_t mtu, const char **what)
 {
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), saved;
 	bool ok;
 
+	set_no_link_local(name);
 	memcpy(request.ifr_name, name, IFNAMSIZ);
 	*what = "set the MTU of the TUN device";
 	request.ifr_mtu = (int)mtu;

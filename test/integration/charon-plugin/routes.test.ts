@@ -14,15 +14,15 @@ import { logged, Rig, type RigOptions } from './rig.ts';
 const DEVICE = 'lgp0';
 
 /** charon's own routing table on the left end. */
-async function routes(rig: Rig): Promise<string[]> {
+async function routes(rig: Rig, family: 4 | 6 = 4): Promise<string[]> {
   const { stdout } = await rig.sites.left.namespace
-    .run(['ip', '-4', 'route', 'show', 'table', '220'])
+    .run(['ip', `-${family}`, 'route', 'show', 'table', '220'])
     .catch(() => ({
       stdout: '', // there is no such table yet
     }));
   return stdout
     .split('\n')
-    .map((line) => line.replaceAll(/ (proto \S+|scope \S+|linkdown)/g, '').trim())
+    .map((line) => line.replaceAll(/ (proto \S+|scope \S+|linkdown|metric \d+|pref \S+)/g, '').trim())
     .filter((line) => line !== '');
 }
 
@@ -110,6 +110,16 @@ test('a gateway without an address behind it routes without a source', async () 
   await loadSelectors(rig, '198.19.9.0/24', '198.19.2.0/24');
   await rig.initiate();
   assert.deepEqual(await routes(rig), [`198.19.2.0/24 dev ${DEVICE}`]);
+});
+
+test('IPv6 networks have routes like others', async () => {
+  await using rig = await start();
+  await rig.sites.left.namespace.ip('address', 'add', '2001:db8:1::1/128', 'dev', 'lo', 'nodad');
+  await loadSelectors(rig, '2001:db8:1::/64', '2001:db8:2::/64');
+  await rig.initiate();
+  assert.deepEqual(await routes(rig, 6), [`2001:db8:2::/64 dev ${DEVICE} src 2001:db8:1::1`]);
+  await rig.left.swanctl.terminate({ ike: 'gw' });
+  assert.deepEqual(await routes(rig, 6), []);
 });
 
 test('a virtual IP is the source', async () => {
