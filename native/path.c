@@ -23,7 +23,10 @@ static bool is_connected(int fd, const struct address *destination)
 {
 	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(ANY_PORT) };
 	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(ANY_PORT) };
+	struct sockaddr unspecified = { .sa_family = AF_UNSPEC };
 
+	/* Or the source address of the last time stays, which this host need not have any more. */
+	connect(fd, &unspecified, sizeof(unspecified));
 	if (address_is_ipv4(destination)) {
 		memcpy(&ipv4.sin_addr, destination->bytes + ADDRESS_IPV4, sizeof(ipv4.sin_addr));
 		return connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4)) == 0;

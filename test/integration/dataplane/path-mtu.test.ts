@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { ManualTunnel } from '../../dataplane/manual-tunnel.ts';
 import { command, Lab } from '../../support/index.ts';
 
@@ -42,6 +43,19 @@ describe('a path of less than the TUN device', () => {
     const [sa] = (await tunnel.left.client.sas()).filter(({ nextSequence }) => nextSequence > 0n);
     // Those that did not fit used no sequence number.
     assert.equal(sa?.counters?.packets, 3n);
+  });
+
+  it('is still known when this end gets another address', async () => {
+    await using lab = await Lab.create();
+    using tunnel = await tunnelOverSmallLink(lab);
+    const { namespace, outer } = tunnel.left.site;
+    assert.match((await ping(tunnel, LARGEST + 1, true)).stdout, /Frag needed/);
+    await namespace.ip('address', 'delete', `${outer}/24`, 'dev', 'eth0');
+    await namespace.ip('address', 'add', '198.18.0.99/24', 'dev', 'eth0');
+    // The kernel is asked again after two seconds; ping's own one knows by now.
+    await setTimeout(2100);
+    await namespace.ip('route', 'flush', 'cache');
+    assert.match((await ping(tunnel, LARGEST + 1, true)).stdout, /Frag needed/);
   });
 
   for (const [fragment, encapsulated] of [
