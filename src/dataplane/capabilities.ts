@@ -1,4 +1,4 @@
-import type { GetCapabilitiesResponse } from '../proto/index.ts';
+import { Feature, type GetCapabilitiesResponse } from '../proto/index.ts';
 import type { Algorithms } from './algorithms.ts';
 import { MAX_BATCH } from './applier.ts';
 import { supportedFeatures } from './features.ts';
@@ -12,9 +12,12 @@ const ACK_LATENCY_US = 5_000;
 
 export function capabilities({
   algorithms,
+  hasIpv6,
   ...options
 }: {
   readonly algorithms: Algorithms;
+  /** Whether outer packets may be IPv6. */
+  readonly hasIpv6: boolean;
   readonly bootId: Buffer;
   readonly maxSas: number;
   readonly maxPolicies: number;
@@ -28,7 +31,7 @@ export function capabilities({
     integrity: [...algorithms.integrity],
     protocols: [...supportedProtocols],
     modes: [...supportedModes],
-    features: [...supportedFeatures],
+    features: supportedFeatures.filter((feature) => hasIpv6 || feature !== Feature.FEATURE_IPV6_OUTER),
     maxReplayWindow: MAX_REPLAY_WINDOW,
     ackLatencyUs: ACK_LATENCY_US,
     spi: { min: MIN_SPI, max: 0xffffffff, mustReserve: false },

@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import { ContractServer, createService, EventLog, listen, Revisions, Writers } from '../server/index.ts';
 import { AgentError, errorMessage, type Logger, systemClock } from '../util/index.ts';
 import { Algorithms } from './algorithms.ts';
@@ -19,6 +20,8 @@ import { Spd } from './spd.ts';
 import { SpiReservations } from './spi-reservations.ts';
 
 const BOOT_ID_BYTES = 16;
+/** There in a kernel that has IPv6. */
+const IPV6 = '/proc/net/if_inet6';
 /** Far from the end of an epoch's 64 bits. */
 const EPOCH_BYTES = 6;
 
@@ -63,6 +66,7 @@ export class Dataplane implements AsyncDisposable {
     setMaxListeners(0, this.#stop.signal);
     const bootId = randomBytes(BOOT_ID_BYTES);
     const { maxSas, maxPolicies, fwmark } = config;
+    const hasIpv6 = existsSync(IPV6);
     const algorithms = new Algorithms(this.#engine);
     const scopes = new Scopes(devicesOf(config));
     const sad = new Sad({
@@ -72,6 +76,7 @@ export class Dataplane implements AsyncDisposable {
       algorithms,
       scopes,
       fwmark,
+      hasIpv6,
       encapPort: config.udpEncapPort,
     });
     const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies, now: systemClock.now });
@@ -98,6 +103,7 @@ export class Dataplane implements AsyncDisposable {
     const backend = createBackend({
       capabilities: capabilities({
         algorithms,
+        hasIpv6,
         bootId,
         maxSas,
         maxPolicies,

@@ -99,8 +99,14 @@ export function parseOuter(address: IpAddress | undefined, what: string): Addres
   );
 }
 
-/** @throws Refusal when the outer header cannot have both. */
-export function checkSameFamily(source: Address, destination: Address): void {
+/** @throws Refusal when no outer header can have both. */
+export function checkOuterPair(source: Address, destination: Address, hasIpv6: boolean): void {
+  if (familyOf(source) === 6 && !hasIpv6) {
+    throw new Refusal(
+      ResultCode.RESULT_CODE_UNSUPPORTED_ADDRESS_FAMILY,
+      `the kernel of this host has no IPv6: nothing can be sent from ${formatAddress(source)}`,
+    );
+  }
   if (familyOf(source) === familyOf(destination)) return;
   throw invalid(
     `the outer addresses ${formatAddress(source)} and ${formatAddress(destination)} are of two families`,
@@ -256,6 +262,8 @@ export type SaContext = {
   readonly scopes: Scopes;
   /** The mark of outer packets that no SA chooses one for. */
   readonly fwmark: number;
+  /** Whether outer packets may be IPv6. */
+  readonly hasIpv6: boolean;
   /** The only port on which ESP in UDP is received. */
   readonly encapPort: number;
 };
@@ -263,7 +271,7 @@ export type SaContext = {
 /** @throws Refusal naming the first thing that cannot be done */
 export function parseSaRequest(
   sa: Sa | undefined,
-  { algorithms, scopes, fwmark, encapPort }: SaContext,
+  { algorithms, scopes, fwmark, encapPort, hasIpv6 }: SaContext,
 ): SaRequest {
   if (sa === undefined) throw invalid('add_sa without an SA');
   const name = parseSaName(sa.id);
@@ -278,7 +286,7 @@ export function parseSaRequest(
     integrityKeyBytes: sa.integrityKey.length,
   });
   const source = parseOuter(sa.source, 'outer source');
-  checkSameFamily(source, name.destination);
+  checkOuterPair(source, name.destination, hasIpv6);
   return {
     sa,
     name,

@@ -20,7 +20,7 @@ import {
   withoutKeys,
 } from './sa-record.ts';
 import {
-  checkSameFamily,
+  checkOuterPair,
   parseOuter,
   parseSaName,
   parseSaRequest,
@@ -124,7 +124,7 @@ export class Sad {
       throw new Refusal(ResultCode.RESULT_CODE_NOT_FOUND, `${describeSa(name)} is not there`);
     const source = parseOuter(update.newSource, 'new outer source');
     const destination = parseOuter(update.newDestination, 'new outer destination');
-    checkSameFamily(source, destination);
+    checkOuterPair(source, destination, this.#options.hasIpv6);
     const udp = parseUdp(update.newUdpEncapsulation, name, this.#options.encapPort);
     const moved = { ...name, destination };
     if (destination !== name.destination && this.#byKey.has(saKey(moved))) {

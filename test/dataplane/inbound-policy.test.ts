@@ -35,7 +35,7 @@ class InboundLab {
     const scopes = new Scopes([{ name: 'ipsec0', scope: noScope }]);
     const common = { engine: this.engine, scopes, now: () => 0 };
     const algorithms = new Algorithms(this.engine);
-    this.sad = new Sad({ ...common, algorithms, maxSas: 10, fwmark: 66, encapPort: 4500 });
+    this.sad = new Sad({ ...common, algorithms, maxSas: 10, fwmark: 66, encapPort: 4500, hasIpv6: true });
     this.spd = new Spd({ ...common, sad: this.sad, maxPolicies: 10 });
     this.#late.classify = createClassifier(this.sad, this.spd);
   }
