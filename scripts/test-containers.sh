@@ -31,9 +31,13 @@ remove_leftovers() {
   done
 }
 
-# A daemon that is not ours keeps nothing of us; images of other tags are their owner's.
+# A daemon that is not ours keeps nothing of us; images of other tags are their owner's. Ours forgets what
+# it has not built for a week.
 remove_images() {
-  [ -z "$daemon_pid" ] || return 0
+  if [ -n "$daemon_pid" ]; then
+    docker image prune -f --filter until=168h >/dev/null
+    return
+  fi
   images=$(for reference in "*:$tag" '*:next' 'base-*'; do docker image ls -q "$repository/$reference"; done)
   # shellcheck disable=SC2086 # a list of ids
   [ -z "$images" ] || docker image rm -f $images >/dev/null 2>&1 || true
