@@ -47,7 +47,7 @@ remove_images() {
 clean_up() {
   trap - EXIT
   remove_leftovers || true
-  remove_images
+  remove_images || true
   stop_daemon
 }
 trap clean_up EXIT
