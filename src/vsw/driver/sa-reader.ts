@@ -12,6 +12,8 @@ type Identity = Pick<SaRequest, 'vrf' | 'name' | 'source' | 'encryptionKey' | 'i
 const FIRST_STEP_MS = 4;
 const LATER_STEP_MS = 20;
 const FIRST_STEPS = 10;
+/** So many ask at these steps; when more do, each asks less often: vsw writes a log line for every question. */
+const CROWD = 8;
 
 function isSame(answer: PfkeyMessage, { name, source, encryptionKey, integrityKey }: Identity): boolean {
   const hasIntegrity = integrityKey.lengthBytes > 0;
@@ -34,6 +36,7 @@ function presenceOf(answer: PfkeyMessage, wanted: Identity): SaPresence {
 export class SaReader {
   readonly #linkOf: (vrf: string) => PfkeyLink;
   readonly #clock: Clock;
+  #waiting = 0;
 
   constructor(linkOf: (vrf: string) => PfkeyLink, clock: Clock) {
     this.#linkOf = linkOf;
@@ -59,12 +62,18 @@ export class SaReader {
    */
   async until(sa: Identity, wanted: 'absent' | 'visible' | 'mature', timeoutMs: number): Promise<boolean> {
     const deadlineMs = this.#clock.now() + timeoutMs;
-    for (let step = 0; ; step += 1) {
-      const presence = await this.presence(sa);
-      if (presence === 'foreign') return wanted === 'absent';
-      if (presence === wanted || (wanted === 'visible' && presence === 'mature')) return true;
-      if (this.#clock.now() >= deadlineMs) return false;
-      await this.#clock.sleep(step < FIRST_STEPS ? FIRST_STEP_MS : LATER_STEP_MS);
+    this.#waiting += 1;
+    try {
+      for (let step = 0; ; step += 1) {
+        const presence = await this.presence(sa);
+        if (presence === 'foreign') return wanted === 'absent';
+        if (presence === wanted || (wanted === 'visible' && presence === 'mature')) return true;
+        if (this.#clock.now() >= deadlineMs) return false;
+        const stepMs = step < FIRST_STEPS ? FIRST_STEP_MS : LATER_STEP_MS;
+        await this.#clock.sleep(stepMs * Math.max(1, this.#waiting / CROWD));
+      }
+    } finally {
+      this.#waiting -= 1;
     }
   }
 }

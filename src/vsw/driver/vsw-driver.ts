@@ -148,10 +148,17 @@ export class VswDriver implements AsyncDisposable {
       const { vsw } = this.#relay.status;
       if (vsw === 'subscribed') return 'vsw has no network instances yet: its configuration has not come';
       const what = vsw === 'lost' ? 'vsw ended, or is deaf' : 'vsw has not subscribed';
-      return `${what}: ${deafAdvice(this.#relayOptions().listen)}`;
+      const { length } = this.#left.sas;
+      const left =
+        length === 0 ? '' : `; until then a vsw that still runs forwards with the ${length} SAs it has`;
+      return `${what}: ${deafAdvice(this.#relayOptions().listen)}${left}`;
     }
     const down = [...this.#links.values()].find(({ isUp }) => !isUp);
-    return down === undefined ? this.#problem : `PF_KEY of ${down.vrf}: ${down.problem}`;
+    if (down === undefined) return this.#problem;
+    if (this.#relay?.hasNetworkInstance(down.vrf) === false) {
+      return `the router's configuration has no network instance ${down.vrf}: add it, or take it out of vrfs`;
+    }
+    return `PF_KEY of ${down.vrf}: ${down.problem} (vsw opens it once the VRF has an interface with \`security ipsec\`)`;
   }
 
   #onPfkeyUp(): void {

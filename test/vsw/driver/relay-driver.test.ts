@@ -4,11 +4,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Feature, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
+import { Direction, Feature, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
 import { formatVswStatus } from '../../../src/vsw/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
+import { saId } from '../../dataplane/samples.ts';
 import { eventually } from '../../support/index.ts';
-import { deleteSa, operation, Rig, refusal, reserve, samplePolicy, sampleSa } from './rig.ts';
+import { deleteSa, operation, PEER, Rig, refusal, reserve, samplePolicy, sampleSa } from './rig.ts';
 
 const IN = 0xc0000001;
 const OUT = 0x11111111;
@@ -116,6 +117,11 @@ describe('the driver through the relay', () => {
         /never ends an SA by its bytes/,
       ],
       [{ source: { value: Buffer.alloc(16) } }, 'UNSUPPORTED_ADDRESS_FAMILY', /only IPv4/],
+      [
+        { id: { ...saId(Direction.DIRECTION_OUTBOUND, OUT, PEER), ifId: 7 } },
+        'UNSUPPORTED_FEATURE',
+        /vrfRules in agent.yaml/,
+      ],
       [{ innerVrf: 'vrf9' }, 'UNSUPPORTED_FEATURE', /no VRF vrf9, only vrf1/],
       [
         { encryption: 12, encryptionKey: Buffer.alloc(32), integrity: 2, integrityKey: Buffer.alloc(20) },
