@@ -32,6 +32,8 @@ export const vswConfigSchema = z
     journal: absolutePath.default('/var/lib/lagopus-ipsec/vsw-journal.json'),
     /** Where `ipsec-agent vsw --status` asks. */
     statusSocket: absolutePath.default('/run/lagopus-ipsec/vsw-status.sock'),
+    /** How often it is looked for SAs of others in vsw. Each time vsw prints its whole SAD. */
+    surveySeconds: z.int().min(1).max(86_400).default(60),
     /** How many events are kept for watchers that come back. */
     eventHistory: z.int().min(16).max(1_000_000).default(4096),
     log: z

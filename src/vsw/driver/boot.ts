@@ -45,6 +45,7 @@ export type BootOptions = {
   readonly links: ReadonlyMap<string, PfkeyLink>;
   readonly clock: Clock;
   readonly eventHistory: number;
+  readonly surveySeconds: number;
   readonly onChange: () => void;
   readonly logger: Logger;
 };
@@ -96,6 +97,7 @@ export class Boot implements Disposable {
       links: [...links.values()],
       slotsOf: (vrf) => this.#slotsOf(vrf),
       isOurs: (vrf, spi) => this.#sad.hasSpi(spi, vrf),
+      periodMs: options.surveySeconds * 1_000,
       logger,
     });
     const applier = new Applier({

@@ -2,13 +2,12 @@ import { errorMessage, type Logger } from '../../util/index.ts';
 import type { SlotTable } from '../slots/index.ts';
 import type { PfkeyLink } from './pfkey-link.ts';
 
-/** Others come and go unseen for so long. */
-const PERIOD_MS = 5_000;
-
 export type SlotSurveyOptions = {
   readonly links: readonly PfkeyLink[];
   readonly slotsOf: (vrf: string) => SlotTable;
   readonly isOurs: (vrf: string, spi: number) => boolean;
+  /** Others come and go unseen for so long. */
+  readonly periodMs: number;
   readonly logger: Logger;
 };
 
@@ -34,7 +33,7 @@ export class SlotSurvey implements Disposable {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.run(), PERIOD_MS);
+    this.#timer = setInterval(() => this.run(), this.#options.periodMs);
   }
 
   run(): void {

@@ -219,6 +219,7 @@ export class VswDriver implements AsyncDisposable {
       links: this.#links,
       clock: this.#clock,
       eventHistory: this.#config.eventHistory,
+      surveySeconds: this.#config.surveySeconds,
       onChange: () => this.#journal.touch(),
       logger: this.#logger,
     });

@@ -48,8 +48,8 @@ export function errnoName(errno: number): string {
 }
 
 /**
- * One connection to the PF_KEY socket of a VRF. Requests go one after the other: vsw keeps one request of
- * a type for all connections of a VRF, so that there must be no second one at a time.
+ * One connection to the PF_KEY socket of a VRF. Requests go one after the other, as vsw takes them: what it
+ * closes the connection on is then the one that waits, and a listing's end is the next answer.
  */
 export class PfkeyConnection implements Disposable {
   readonly #options: PfkeyConnectionOptions;

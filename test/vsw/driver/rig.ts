@@ -79,6 +79,7 @@ export class Rig implements AsyncDisposable {
         pfkeySocket: join(dir.path, 'lagopus-VRF.sock'),
         journal: join(dir.path, 'journal.json'),
         statusSocket: join(dir.path, 'status.sock'),
+        surveySeconds: 2,
       });
       const note = (...fields: readonly unknown[]): void =>
         void said.push(fields.map((f) => JSON.stringify(f)).join(' '));
