@@ -18,6 +18,7 @@ export {
   loadYamlConfig,
 } from './config.ts';
 export { askAgent } from './control-client.ts';
+export { startMetricsServer } from './metrics-server.ts';
 export type {
   DiffEntry,
   DiffReport,

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
-import { loadYamlConfig } from '../agent/index.ts';
+import { loadYamlConfig, startMetricsServer } from '../agent/index.ts';
 import type { DataplaneConfig } from '../dataplane/index.ts';
 import { LagopusDataplane } from '../lagopus/index.ts';
 import { AgentError } from '../util/index.ts';
@@ -42,6 +42,6 @@ export function dataplaneCommand(): Command {
       );
       if (options.check) return check(config);
       const logger = createLogger(config.log.level, options.json);
-      await startDataplane(config, { logger, signal: stopSignal() });
+      await startDataplane(config, { logger, signal: stopSignal(), serveMetrics: startMetricsServer });
     });
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { absolutePath, listenFields, listenProblemOf } from '../server/index.ts';
+import { absolutePath, listenFields, listenProblemOf, listenUri } from '../server/index.ts';
 import { describeScope, noScope, parseMark, type Scope, type ScopedDevice } from './scopes.ts';
 
 /** ENGINE_MAX_DEVICES of native/engine.h */
@@ -73,6 +73,8 @@ export const dataplaneConfigSchema = z
     fragment: z.enum(['before', 'after', 'never']).default('before'),
     /** Hold the TCP MSS option down to what fits through a tunnel. */
     clampMss: z.boolean().default(true),
+    /** Prometheus' text at /metrics, where somebody is to ask for it. */
+    metrics: z.strictObject({ listen: listenUri }).optional(),
     maxSas: z.int().min(1).max(1_000_000).default(100_000),
     maxPolicies: z.int().min(1).max(1_000_000).default(100_000),
     /** How many events are kept for watchers that come back. */

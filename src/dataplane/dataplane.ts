@@ -12,6 +12,7 @@ import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
 import { Drills } from './drills.ts';
 import { warnIfRoutesYield } from './fail-closed.ts';
+import { DataplaneMetrics } from './metrics.ts';
 import { createEngine, FragmentPolicy, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
 import { Sad } from './sad.ts';
@@ -40,6 +41,8 @@ export class Dataplane implements AsyncDisposable {
   readonly #engine: NativeEngine;
   readonly #engineClosed: Promise<void>;
   readonly #config: DataplaneConfig;
+  readonly #sad: Sad;
+  readonly #spd: Spd;
   #disposal: Promise<void> | undefined;
 
   private constructor(config: DataplaneConfig, logger: Logger) {
@@ -80,6 +83,8 @@ export class Dataplane implements AsyncDisposable {
       encapPort: config.udpEncapPort,
     });
     const spd = new Spd({ engine: this.#engine, sad, scopes, maxPolicies, now: systemClock.now });
+    this.#sad = sad;
+    this.#spd = spd;
     const events = new EventLog(bootId, config.eventHistory);
     const revisions = new Revisions();
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
@@ -142,6 +147,11 @@ export class Dataplane implements AsyncDisposable {
     }
   }
 
+  /** How many SAs and policies there are. */
+  sizes(): { readonly sas: number; readonly policies: number } {
+    return { sas: this.#sad.size, policies: this.#spd.size };
+  }
+
   /** Counters of packets that no SA or policy counts. */
   statistics(): Readonly<Record<string, bigint>> {
     return this.#engine.statistics();
@@ -178,16 +188,28 @@ export class Dataplane implements AsyncDisposable {
   }
 }
 
+/** Serves metrics at the address of the configuration. */
+export type ServeMetrics = (
+  address: string,
+  metrics: Pick<DataplaneMetrics, 'render' | 'contentType'>,
+  logger: Logger,
+) => Promise<AsyncDisposable>;
+
 /**
  * Serves the contract until the signal is aborted.
  * @throws AgentError when it cannot start, or packets can no longer move
  */
 export async function startDataplane(
   config: DataplaneConfig,
-  options: { readonly logger: Logger; readonly signal: AbortSignal },
+  options: { readonly logger: Logger; readonly signal: AbortSignal; readonly serveMetrics: ServeMetrics },
 ): Promise<void> {
-  const { logger, signal } = options;
+  const { logger, signal, serveMetrics } = options;
   await using dataplane = await Dataplane.start(config, logger);
+  const metrics = new DataplaneMetrics({
+    statistics: () => dataplane.statistics(),
+    sizes: () => dataplane.sizes(),
+  });
+  await using _metrics = config.metrics && (await serveMetrics(config.metrics.listen, metrics, logger));
   const stopped = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });

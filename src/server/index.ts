@@ -13,7 +13,13 @@ export { type DataplaneEvent, EventLog } from './event-log.ts';
 export { featureName, refuseFeature } from './feature-refusal.ts';
 export { type LifetimeEnd, Lifetimes } from './lifetimes.ts';
 export { listen } from './listen.ts';
-export { absolutePath, type ListenConfig, listenFields, listenProblemOf } from './listen-config.ts';
+export {
+  absolutePath,
+  type ListenConfig,
+  listenFields,
+  listenProblemOf,
+  listenUri,
+} from './listen-config.ts';
 export type { Reading } from './listing.ts';
 export { Refusal } from './refusal.ts';
 export { RequestError } from './request-error.ts';

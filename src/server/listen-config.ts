@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 export const absolutePath = z.string().startsWith('/', 'expected an absolute path');
 
-const listenUri = z
+export const listenUri = z
   .string()
   .regex(/^(unix:\/\/\/.+|tcp:\/\/.+:\d+)$/, 'expected unix:///path or tcp://host:port');
 
