@@ -11,7 +11,7 @@ import { capabilities } from './capabilities.ts';
 import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
 import { Drills } from './drills.ts';
-import { warnIfRoutesYield } from './fail-closed.ts';
+import { sayIfClearComesIn, warnIfRoutesYield } from './fail-closed.ts';
 import { DataplaneMetrics } from './metrics.ts';
 import { createEngine, FragmentPolicy, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
@@ -137,6 +137,7 @@ export class Dataplane implements AsyncDisposable {
     try {
       dataplane.#openEngine();
       for (const { name } of devicesOf(config)) await warnIfRoutesYield(name, logger);
+      await sayIfClearComesIn(logger);
       const port = await listen(dataplane.#server.grpc, config);
       const tun = devicesOf(config).map(({ name }) => name);
       logger.info({ listen: config.listen, port, tun }, 'dataplane ready');

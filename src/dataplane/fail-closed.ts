@@ -16,3 +16,17 @@ export async function warnIfRoutesYield(tunName: string, logger: Logger): Promis
     logger.warn({ setting }, 'packets will leave in clear while the dataplane is down: set this to 0');
   }
 }
+
+/**
+ * What should have come through a tunnel and comes in clear goes past the dataplane, through the kernel
+ * (RFC 4301, 5.2, step 3b); strict reverse path filtering keeps it out.
+ */
+export async function sayIfClearComesIn(logger: Logger): Promise<void> {
+  const setting = `${SETTINGS_DIR}/all/rp_filter`;
+  const value = (await readFile(setting, 'utf8').catch(() => '0')).trim();
+  if (value === '1') return;
+  logger.info(
+    { setting, value },
+    'what a tunnel is for is not kept from coming in beside it, in clear: a packet filter has to, or the value 1',
+  );
+}

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dropReasons } from '../../src/dataplane/drop-reasons.ts';
 import { EspResult, FlowAction, type NativeCallbacks } from '../../src/dataplane/native.ts';
 import { gcm128 } from '../dataplane/samples.ts';
+import { inRepository } from '../support/index.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, LEFT, nativeSa, oneAddress, RIGHT } from './engine-lab.ts';
 import { alignmentOf, ipv4, sealReference, udp, withTrailer } from './esp-reference.ts';
 
@@ -57,6 +59,14 @@ describe('drop reasons', () => {
       ...['tunPacketsRead', 'tunPacketsWritten', 'outerPacketsReceived', 'outerPacketsSent'],
       ...['bypassed', 'icmpTooBigSent', 'inboundDummy'],
     ]);
+  });
+
+  it('are in the documentation as they are here', () => {
+    const page = readFileSync(inRepository('docs', 'design', 'dataplane.md'), 'utf8');
+    for (const { name, xfrm = '', audit = '', meaning } of dropReasons) {
+      const row = `| ${name} | ${xfrm} | ${audit} | ${meaning} |`;
+      assert.ok(page.includes(row), `docs/design/dataplane.md lacks: ${row}`);
+    }
   });
 
   it('are counted one by one on the way in', () => {
