@@ -40,11 +40,20 @@ void drop(struct engine *engine, enum drop_reason reason, const struct drop_pack
 	drops_count(&engine->drops, reason, packet, engine->now_ms);
 }
 
+/* What a system says on every link it has (router solicitations, mDNS): no policy is meant for it. */
+static bool is_link_multicast(const struct address *address)
+{
+	const uint8_t *bytes = address->bytes;
+
+	return address_is_ipv4(address) ? memcmp(bytes + ADDRESS_IPV4, "\xe0\0\0", 3) == 0
+					: bytes[0] == 0xff && (bytes[1] & 0x0f) == 2;
+}
+
 void drop_outbound(struct engine *engine, enum drop_reason reason, const struct sa *sa, const struct flow_key *key)
 {
 	struct drop_packet packet;
 
-	if (!key) {
+	if (!key || is_link_multicast(&key->destination)) {
 		drop(engine, reason, NULL);
 		return;
 	}
