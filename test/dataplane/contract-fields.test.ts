@@ -42,7 +42,7 @@ const scopes = new Scopes([
   { name: 'two', scope: { ...noScope, mark } },
   { name: 'three', scope: { ...noScope, vrf: 'blue' } },
 ]);
-const context = { algorithms: new Algorithms(engine), scopes, fwmark: 66, encapPort: 4500 };
+const context = { algorithms: new Algorithms(engine), scopes, hasIpv6: true, fwmark: 66, encapPort: 4500 };
 
 const outbound = sampleSa({
   direction: Direction.DIRECTION_OUTBOUND,
