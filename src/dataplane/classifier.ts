@@ -41,10 +41,10 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
       case 'bypass':
         return answer(FlowAction.bypass, handle);
       case 'protect': {
-        const { protocol, spi, destination: peer } = act.template;
+        const { protocol, mode, spi, destination: peer } = act.template;
         if (spi === 0) return answer(FlowAction.trap, handle);
         const sa = sad.findOutbound(policy.owner, { ...policy.scope, protocol, spi, destination: peer });
-        return sa === undefined
+        return sa?.listed.mode !== mode
           ? answer(FlowAction.drop, handle)
           : answer(FlowAction.protect, handle, sa.handle);
       }

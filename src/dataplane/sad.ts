@@ -74,6 +74,7 @@ export class Sad {
       this.#checkSame(existing, request, author);
       return { record: existing, request, isUnchanged: true };
     }
+    this.#checkNotMoved(request);
     if (this.#byKey.size >= maxSas) {
       throw new Refusal(ResultCode.RESULT_CODE_CAPACITY, `${describeSa(name)}: all ${maxSas} SAs are in use`);
     }
@@ -111,6 +112,17 @@ export class Sad {
         `${describeSa(name)} exists with another ${differing.join(', ')}: delete it first`,
       );
     }
+  }
+
+  /** A key is used once: not by an SA that moved, and by the same one where it was before. */
+  #checkNotMoved({ sa, name }: SaRequest): void {
+    const moved = this.#byHandle.get(this.#byFormerKey.get(saKey(name)) ?? 0);
+    if (moved === undefined) return;
+    if (!this.#options.engine.hasKeys(moved.handle, sa.encryptionKey, sa.integrityKey)) return;
+    throw new Refusal(
+      ResultCode.RESULT_CODE_SPI_COLLISION,
+      `${describeSa(name)} has moved and has these keys still, as ${describeSa(moved.name)}: update or delete that one`,
+    );
   }
 
   /**
