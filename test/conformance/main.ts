@@ -77,7 +77,7 @@ for (const [index, cells] of runs.entries()) {
 }
 say(`done in ${Math.round((performance.now() - startedMs) / 1_000)} s`);
 if (values.full) {
-  await writeFile(PAGE, conformancePage(results, await peerNames(commit)));
+  await writeFile(PAGE, conformancePage(results, await peerNames()));
   say(`written: ${PAGE}`);
 }
 process.exitCode = runs.flat().some(({ outcome }) => outcome.kind === 'failed') ? 1 : 0;

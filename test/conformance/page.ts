@@ -54,7 +54,9 @@ A cell has two marks: without and with extended sequence numbers. Numbers point 
 export function conformancePage(results: Results, titles: Titles): string {
   const reasons = new Reasons();
   const tables = PEER_NAMES.flatMap((peer) => peerTables(peer, titles[peer], results, reasons));
-  return [INTRODUCTION, summary(results, titles), ...tables, reasons.section()].join('\n');
+  return [INTRODUCTION, summary(results, titles), impossibleRows(titles), ...tables, reasons.section()].join(
+    '\n',
+  );
 }
 
 function shownOf(peer: PeerName, row: Row, results: Results): Shown {
@@ -77,6 +79,19 @@ function summary(results: Results, titles: Titles): string {
     ...lines,
     '',
   ].join('\n');
+}
+
+/** Why rows are not tried, each reason with its number of rows; most of them are in no table. */
+function impossibleRows(titles: Titles): string {
+  const lines = PEER_NAMES.flatMap((peer) => {
+    const reasons = allRows()
+      .map((row) => whyImpossible(row, peer))
+      .filter((reason) => reason !== undefined);
+    return [...Map.groupBy(reasons, (reason) => reason)].map(
+      ([reason, rows]) => `| ${titles[peer]} | ${reason} | ${rows.length} |`,
+    );
+  });
+  return ['## Rows that cannot exist\n', '| peer | why | rows |', '|---|---|---:|', ...lines, ''].join('\n');
 }
 
 /** Counts of each kind. */
