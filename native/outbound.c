@@ -350,14 +350,14 @@ static uint32_t outbound(struct tun *tun, const uint8_t *bytes, size_t length)
 		return bypass(engine, flow, &split);
 	case FLOW_TRAP:
 		drop_outbound(engine, DROP_outboundTrapped, NULL, &key);
-		count_policy(engine, flow->policy, length);
+		count_policy(engine, flow->policy, ip.length);
 		if (flow->policy) {
 			note_acquire(engine, flow->policy, &key);
 		}
 		return 1;
 	case FLOW_DISCARD:
 		drop_outbound(engine, DROP_outboundDiscarded, NULL, &key);
-		count_policy(engine, flow->policy, length);
+		count_policy(engine, flow->policy, ip.length);
 		return 1;
 	default:
 		if (flow->policy) {
