@@ -49,10 +49,12 @@ export async function tunnelRows({ isQuick, progress }: BenchContext): Promise<r
 async function measure(carrier: Carrier, seconds: Durations): Promise<Figures> {
   const { from, to, dir } = carrier;
   const { megabitsPerSecond } = await measureTcp({ from, to, dir, seconds: seconds.tcp });
+  // Before the floods, which leave queues behind.
+  const latency = await measureLatency(carrier, seconds.ping);
   const rate = (packetBytes: number): Promise<PacketRate> =>
     measurePacketRate(carrier, { packetBytes, seconds: seconds.udp });
   const rates = { 64: await rate(64), 512: await rate(512), 1400: await rate(1400) };
-  return { megabitsPerSecond, rates, latency: await measureLatency(carrier, seconds.ping) };
+  return { megabitsPerSecond, rates, latency };
 }
 
 type Measure = {
@@ -80,11 +82,11 @@ const COSTS: readonly Measure[] = PACKET_BYTES.map((bytes) => ({
 
 const LATENCIES: readonly Measure[] = [
   {
-    ...{ name: 'ping under 10,000 packets/s, p50', unit: 'us' },
+    ...{ name: 'ping under 5,000 packets/s, p50', unit: 'us' },
     figure: ({ latency }) => latency.p50Microseconds,
   },
   {
-    ...{ name: 'ping under 10,000 packets/s, p99', unit: 'us' },
+    ...{ name: 'ping under 5,000 packets/s, p99', unit: 'us' },
     figure: ({ latency }) => latency.p99Microseconds,
   },
 ];
