@@ -3,8 +3,10 @@ import { absolutePath, listenFields, listenProblemOf } from '../server/index.ts'
 
 const hostPort = z.string().regex(/^[^\s/]+:\d{1,5}$/, 'expected host:port');
 
-/** As vsw's configuration names the network instance. */
-const vrfName = z.string().regex(/^[^\s/]{1,64}$/, 'expected a name without blanks');
+/** A network instance of vsw, which takes no other names. */
+const vrfName = z
+  .string()
+  .regex(/^vrf\d{1,9}$/, 'expected a name as vsw takes it: vrf and a number, as vrf1');
 
 const relay = z.strictObject({
   /** What vsw.conf names as openconfigd. */

@@ -3,7 +3,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
-import { FakeOpenconfigd, FakeVsw, type OpenconfigdOptions, routerConfig } from './fake-lagopus/index.ts';
+import {
+  FakeOpenconfigd,
+  FakeVsw,
+  type OpenconfigdOptions,
+  routerConfig,
+  type VswOptions,
+} from './fake-lagopus/index.ts';
 import { isListening } from './is-listening.ts';
 import type { Lab, Site } from './lab.ts';
 import { ManagedProcess } from './managed-process.ts';
@@ -12,7 +18,10 @@ import { inRepository } from './repository.ts';
 
 export type RouterGatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
   readonly vrfs?: readonly string[];
+  /** Without a relay vsw subscribes to openconfigd itself. */
+  readonly via?: 'relay' | 'pfkey';
   readonly openconfigd?: OpenconfigdOptions;
+  readonly vsw?: Partial<VswOptions>;
   /** Top-level keys put over the generated configurations. */
   readonly agentOverrides?: Readonly<Record<string, unknown>>;
   readonly driverOverrides?: Readonly<Record<string, unknown>>;
@@ -63,7 +72,8 @@ export class RouterGateway {
       await FakeOpenconfigd.start({ config: routerConfig(...vrfs), ...options.openconfigd }),
     );
     const driver = await startDriver(lab, site, options, relayPort, openconfigd);
-    const vsw = lab.use(await startVsw(site, relayPort));
+    const server = options.via === 'pfkey' ? openconfigd.address : `127.0.0.1:${relayPort}`;
+    const vsw = lab.use(await startVsw(site, server, options));
     const charon = await startCharon(lab, site, options);
     const agent = await startAgent(lab, site, options, charon);
     const parts = { openconfigd, vsw, charon, driver, agent };
@@ -94,15 +104,22 @@ export class RouterGateway {
   }
 }
 
-function driverTarget(site: Site): string {
+/** Where vsw's PF_KEY socket of a VRF is. */
+export function pfkeyPathOf(site: Site, vrf: string): string {
+  return join(site.dir, `lagopus-${vrf}.sock`);
+}
+
+/** The contract's target of the driver beside a site's router. */
+export function driverTarget(site: Site): string {
   return `unix://${join(site.dir, 'vsw.sock')}`;
 }
 
-async function startVsw(site: Site, relayPort: number): Promise<FakeVsw> {
+async function startVsw(site: Site, server: string, { vsw = {} }: RouterGatewayOptions): Promise<FakeVsw> {
   return await FakeVsw.start({
-    server: `127.0.0.1:${relayPort}`,
+    server,
     applyDelayMs: 15,
-    pfkeyPath: (vrf) => join(site.dir, `lagopus-${vrf}.sock`),
+    pfkeyPath: (vrf) => pfkeyPathOf(site, vrf),
+    ...vsw,
   });
 }
 
@@ -118,10 +135,13 @@ async function startDriver(
   const settings = {
     listen: driverTarget(site),
     vrfs: options.vrfs ?? ['vrf1'],
-    relay: { listen: `127.0.0.1:${relayPort}`, openconfigd: openconfigd.address },
+    ...(options.via === 'pfkey'
+      ? { via: 'pfkey' }
+      : { relay: { listen: `127.0.0.1:${relayPort}`, openconfigd: openconfigd.address } }),
     pfkeySocket: join(site.dir, 'lagopus-VRF.sock'),
     journal: join(site.dir, 'vsw-journal.json'),
     statusSocket: join(site.dir, 'vsw-status.sock'),
+    surveySeconds: 2,
     log: { level: 'debug' },
   };
   await writeFile(path, stringify({ ...settings, ...options.driverOverrides }));

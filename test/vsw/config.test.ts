@@ -18,7 +18,7 @@ describe('the vsw driver’s configuration', () => {
 
   it('says which key is wrong and what was expected', () => {
     const vrfs = ['vrf1'];
-    assert.match(problem({ vrfs: ['a b'] }), /vrfs\.0: expected a name without blanks/);
+    assert.match(problem({ vrfs: ['blue'] }), /vrfs\.0: expected a name as vsw takes it: vrf and a number/);
     assert.match(problem({ vrfs: ['vrf1', 'vrf1'] }), /vrfs\.1: vrf1 is there twice/);
     assert.match(problem({ vrfs, relay: { listen: 'nowhere' } }), /relay\.listen: expected host:port/);
     assert.match(problem({ vrfs, pfkeySocket: '/var/tmp/a.sock' }), /pfkeySocket: expected VRF in it/);

@@ -104,6 +104,49 @@ describe('PF_KEY answers and upcalls', () => {
     assert.ok(!rest.includes('000102030405060708') && !rest.includes('202122232425'));
   });
 
+  it('end a listing with sequence 0, of an SA of the configuration with overflown times', () => {
+    const message = decode('r_dump_last');
+    assert.deepEqual([message.type, message.sequence, message.sa?.spi], [10, 0, id.spi]);
+    assert.equal(message.current?.addSeconds, 2n ** 64n - 62135596800n);
+    assert.equal(message.hard?.addSeconds, 2n ** 64n - 9223372036n);
+    assert.ok(message.encryptionKey?.equals(cbcKey));
+  });
+
+  it('say of an SA and of a policy what was done', () => {
+    for (const [name, type] of [
+      ['r_add', 3],
+      ['r_delete', 4],
+    ] as const) {
+      const message = decode(name);
+      assert.deepEqual([message.type, message.errno, message.sa?.spi], [type, 0, id.spi], name);
+      assert.equal(message.source?.address, pair.source);
+    }
+    for (const [name, type, direction] of [
+      ['r_spd_add', 14, 1],
+      ['r_spd_update', 13, 2],
+      ['r_spd_delete', 15, 1],
+    ] as const) {
+      const message = decode(name);
+      assert.deepEqual([message.type, message.errno], [type, 0], name);
+      assert.deepEqual(message.policy, { type: 2, direction, id: 4711, priority: 100 });
+      assert.deepEqual(message.source, { ...left, protocol: 0 });
+      assert.deepEqual(message.destination, { ...right, protocol: 0 });
+    }
+    assert.deepEqual(decode('r_eexist'), { type: 14, errno: 17, sequence: 1, pid: PID });
+  });
+
+  it('give a policy of the configuration without the addresses of its SA', () => {
+    const message = decode('r_spd_get');
+    assert.deepEqual(message.policy, { type: 2, direction: 2, id: 1911, priority: 100 });
+  });
+
+  it('tell of a hard lifetime', () => {
+    const message = decode('r_expire_hard');
+    assert.deepEqual([message.type, message.sequence, message.sa?.state], [8, 0, 3]);
+    assert.equal(message.hard?.addSeconds, 3600n);
+    assert.equal(message.soft, undefined);
+  });
+
   it('tell of a soft lifetime', () => {
     const message = decode('r_expire');
     assert.deepEqual([message.type, message.sequence, message.sa?.state], [8, 0, 2]);
@@ -126,7 +169,8 @@ describe('PF_KEY answers and upcalls', () => {
   });
 
   it('cut short anywhere are malformed, never half understood', () => {
-    for (const name of ['r_get', 'r_expire', 'r_acquire', 'r_register'] as const) {
+    const all = ['r_get', 'r_dump_last', 'r_add', 'r_spd_add', 'r_spd_get'] as const;
+    for (const name of [...all, 'r_expire', 'r_expire_hard', 'r_acquire', 'r_register'] as const) {
       const whole = Buffer.from(golden[name], 'hex');
       for (let end = 0; end < whole.length; end += 1) {
         assert.throws(() => decodeMessage(Buffer.from(whole.subarray(0, end))), MalformedError);
