@@ -89,6 +89,21 @@ static napi_value method_receive(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+static napi_value method_set_mtu(napi_env env, napi_callback_info info)
+{
+	uint32_t device, mtu;
+	struct call call;
+
+	if (!begin_call(env, info, 2, &call)) {
+		return NULL;
+	}
+	if (napi_get_value_uint32(env, call.args[0], &device) != napi_ok ||
+	    napi_get_value_uint32(env, call.args[1], &mtu) != napi_ok) {
+		return throw_error(env, "expected a device and an MTU");
+	}
+	return engine_set_mtu(call.engine, device, mtu) ? NULL : throw_error(env, "set the MTU: %s", strerror(errno));
+}
+
 static napi_value method_statistics(napi_env env, napi_callback_info info)
 {
 	const struct engine_statistics *statistics;
@@ -233,6 +248,7 @@ NAPI_MODULE_INIT()
 		METHOD("moveSa", method_move_sa),
 		METHOD("readSa", method_read_sa),
 		METHOD("removeSa", method_remove_sa),
+		METHOD("largestInner", method_largest_inner),
 		METHOD("readReplay", method_read_replay),
 		METHOD("hasKeys", method_has_keys),
 		METHOD("fingerprint", method_fingerprint),
@@ -241,6 +257,7 @@ NAPI_MODULE_INIT()
 		METHOD("removePolicy", method_remove_policy),
 		METHOD("clearFlows", method_clear_flows),
 		METHOD("receive", method_receive),
+		METHOD("setMtu", method_set_mtu),
 		METHOD("statistics", method_statistics),
 		METHOD("encapsulate", method_encapsulate),
 		METHOD("decapsulate", method_decapsulate),

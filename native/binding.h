@@ -72,6 +72,7 @@ napi_value method_add_sa(napi_env env, napi_callback_info info);
 napi_value method_move_sa(napi_env env, napi_callback_info info);
 napi_value method_read_sa(napi_env env, napi_callback_info info);
 napi_value method_remove_sa(napi_env env, napi_callback_info info);
+napi_value method_largest_inner(napi_env env, napi_callback_info info);
 napi_value method_read_replay(napi_env env, napi_callback_info info);
 napi_value method_has_keys(napi_env env, napi_callback_info info);
 napi_value method_fingerprint(napi_env env, napi_callback_info info);

@@ -3,6 +3,7 @@
 
 #include "engine-internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 bool engine_is_busy(const struct engine *engine)
@@ -23,6 +24,13 @@ const uint64_t *engine_drop_counts(const struct engine *engine)
 struct sad *engine_sad(struct engine *engine)
 {
 	return &engine->sad;
+}
+
+bool engine_set_mtu(struct engine *engine, uint32_t device, uint32_t mtu)
+{
+	errno = EINVAL;
+	return engine->is_open && device < engine->tun_count && mtu <= engine->tuns[device].mtu &&
+	       net_set_mtu(engine->tuns[device].fd, mtu);
 }
 
 bool engine_has_device(const struct engine *engine, uint32_t device)

@@ -112,6 +112,13 @@ struct sad *engine_sad(struct engine *engine);
 /* Whether an SA may name this device. Before the engine is open there is the first one. */
 bool engine_has_device(const struct engine *engine, uint32_t device);
 /*
+ * Gives a TUN device another MTU, up to the one it was opened with: what is longer is then told to the host by
+ * its own kernel. Packets under way are not affected. False with errno.
+ */
+bool engine_set_mtu(struct engine *engine, uint32_t device, uint32_t mtu);
+/* The largest packet that fits through an outbound tunnel as far as its path is known; 0: not known, or not a tunnel. */
+size_t engine_largest_inner(struct engine *engine, struct sa *sa);
+/*
  * Delivers what the raw sockets hold already, up to a bound; callbacks are called from within. Call it
  * before an inbound SA is removed: what came for it while it was there is still delivered.
  */

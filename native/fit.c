@@ -33,6 +33,19 @@ size_t fit_largest(struct tun *tun, struct sa *sa, const uint8_t *packet, const 
 	return largest < tun->mtu ? largest : tun->mtu;
 }
 
+size_t engine_largest_inner(struct engine *engine, struct sa *sa)
+{
+	uint32_t mtu;
+
+	/* In transport mode it depends on the packet's own headers. */
+	if (!engine->is_open || sa->is_transport || sa->inbound) {
+		return 0;
+	}
+	engine->now_ms = engine_now_ms();
+	mtu = ask_path(engine, sa);
+	return mtu == PATH_UNKNOWN ? 0 : path_largest_inner(sa, NULL, NULL, mtu);
+}
+
 void fit_forget_paths(struct engine *engine)
 {
 	engine->path_epoch++;

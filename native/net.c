@@ -77,6 +77,24 @@ static bool configure_link(const char *name, uint32_t mtu, const char **what)
 	return ok;
 }
 
+bool net_set_mtu(int tun, uint32_t mtu)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), saved;
+	bool ok;
+
+	/* Its name of now. */
+	ok = fd >= 0 && ioctl(tun, TUNGETIFF, &request) == 0;
+	request.ifr_mtu = (int)mtu;
+	ok = ok && ioctl(fd, SIOCSIFMTU, &request) == 0;
+	saved = errno;
+	if (fd >= 0) {
+		close(fd);
+	}
+	errno = saved;
+	return ok;
+}
+
 int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error)
 {
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };

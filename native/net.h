@@ -23,6 +23,9 @@ struct net_error {
  */
 int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error);
 
+/* Gives an open TUN device another MTU. False with errno. */
+bool net_set_mtu(int tun, uint32_t mtu);
+
 /* Sends packets whose outer header is ours, marked so that they are routed past the tunnel. */
 int net_open_sender(bool is_ipv6, uint32_t fwmark, struct net_error *error);
 

@@ -206,6 +206,16 @@ napi_value method_remove_sa(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+napi_value method_largest_inner(napi_env env, napi_callback_info info)
+{
+	struct call call;
+	struct sa *sa;
+
+	return begin_call(env, info, 1, &call) && (sa = sa_argument(&call))
+		       ? number(env, (uint32_t)engine_largest_inner(call.engine, sa))
+		       : NULL;
+}
+
 napi_value method_read_replay(napi_env env, napi_callback_info info)
 {
 	napi_value result = NULL;

@@ -7,8 +7,10 @@ const MAX_DEVICES = 256;
 
 const deviceName = z.string().regex(/^[^\s/]{1,15}$/, 'expected an interface name of 1 to 15 characters');
 
-/** 1400 leaves room for every encapsulation on a path of 1500. */
-const mtu = z.int().min(576).max(9216).default(1400);
+/** 1400 leaves room for every encapsulation on a path of 1500; `auto` follows what fits through the tunnels. */
+const mtu = z
+  .union([z.int().min(576).max(9216), z.literal('auto')], 'expected 576 to 9216, or auto')
+  .default(1400);
 
 const u32 = z.int().min(0).max(0xffffffff);
 
@@ -96,7 +98,10 @@ export const dataplaneConfigSchema = z
 export type DataplaneConfig = z.output<typeof dataplaneConfigSchema>;
 
 /** Every TUN device, the one without a scope first. */
-export function devicesOf({ tun, tunDevices }: DataplaneConfig): readonly (ScopedDevice & { mtu: number })[] {
+export function devicesOf({
+  tun,
+  tunDevices,
+}: DataplaneConfig): readonly (ScopedDevice & { mtu: number | 'auto' })[] {
   return [
     { name: tun.name, mtu: tun.mtu, scope: noScope },
     ...tunDevices.map((device) => ({ name: device.name, mtu: device.mtu, scope: scopeOf(device) })),

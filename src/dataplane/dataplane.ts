@@ -10,6 +10,7 @@ import { createBackend } from './backend.ts';
 import { capabilities } from './capabilities.ts';
 import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
+import { DeviceMtus, LARGEST_MTU } from './device-mtus.ts';
 import { Drills } from './drills.ts';
 import { sayIfClearComesIn, warnIfRoutesYield } from './fail-closed.ts';
 import { DataplaneMetrics } from './metrics.ts';
@@ -42,6 +43,7 @@ export class Dataplane implements AsyncDisposable {
   readonly #engineClosed: Promise<void>;
   readonly #config: DataplaneConfig;
   readonly #sad: Sad;
+  readonly #mtus: DeviceMtus;
   readonly #spd: Spd;
   #disposal: Promise<void> | undefined;
 
@@ -72,7 +74,13 @@ export class Dataplane implements AsyncDisposable {
     const hasIpv6 = existsSync(IPV6);
     const algorithms = new Algorithms(this.#engine);
     const scopes = new Scopes(devicesOf(config));
+    this.#mtus = new DeviceMtus({
+      engine: this.#engine,
+      logger,
+      devices: devicesOf(config).flatMap(({ mtu }, index) => (mtu === 'auto' ? [index] : [])),
+    });
     const sad = new Sad({
+      mtus: this.#mtus,
       engine: this.#engine,
       now: systemClock.now,
       maxSas,
@@ -166,7 +174,10 @@ export class Dataplane implements AsyncDisposable {
 
   #openEngine(): void {
     const { tun, fwmark, udpEncapPort, fragment, clampMss } = this.#config;
-    const devices = devicesOf(this.#config).map(({ name, mtu }) => ({ name, mtu }));
+    const devices = devicesOf(this.#config).map(({ name, mtu }) => ({
+      name,
+      mtu: mtu === 'auto' ? LARGEST_MTU : mtu,
+    }));
     try {
       this.#engine.open({
         devices,
@@ -176,6 +187,7 @@ export class Dataplane implements AsyncDisposable {
         fragment: FragmentPolicy[fragment],
         clampMss,
       });
+      this.#mtus.start();
     } catch (cause) {
       throw new AgentError(errorMessage(cause), { code: 'unavailable', cause });
     }

@@ -180,6 +180,8 @@ export type NativeEngine = {
   readSa(sa: Handle, words: BigUint64Array): void;
   /** Reads it a last time, wipes its keys and removes it. */
   removeSa(sa: Handle, words: BigUint64Array): void;
+  /** The largest packet that fits through an outbound tunnel as its path is known; 0: not known, or no tunnel. */
+  largestInner(sa: Handle): number;
   readReplay(sa: Handle): Buffer;
   hasKeys(sa: Handle, encryptionKey: Uint8Array, integrityKey: Uint8Array): boolean;
   fingerprint(sa: Handle, nonce: Uint8Array): Buffer;
@@ -190,6 +192,8 @@ export type NativeEngine = {
   clearFlows(): void;
   /** Delivers what the raw sockets hold already, up to a bound; callbacks come from within. */
   receive(): void;
+  /** Gives a TUN device another MTU, up to the one it was opened with. */
+  setMtu(device: number, mtu: number): void;
   statistics(): Record<string, bigint>;
   /** One packet without any descriptor, as if the MTU were 1400: the outer packet, or an EspResult. */
   encapsulate(sa: Handle, inner: Uint8Array): Buffer | number;

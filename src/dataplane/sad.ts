@@ -7,6 +7,7 @@ import {
   type UpdateSa,
 } from '../proto/index.ts';
 import { type Author, differingFields, Refusal } from '../server/index.ts';
+import type { DeviceMtus } from './device-mtus.ts';
 import type { Handle, NativeEngine } from './native.ts';
 import { type GroupNumber, type SaGroup, SaGroups } from './sa-groups.ts';
 import {
@@ -35,6 +36,7 @@ export type SadOptions = SaContext & {
   readonly engine: NativeEngine;
   readonly now: () => number;
   readonly maxSas: number;
+  readonly mtus: Pick<DeviceMtus, 'changed' | 'removed'>;
 };
 
 function notOurs(name: SaName): Refusal {
@@ -97,6 +99,7 @@ export class Sad {
       formerKeys: [],
     };
     this.#insert(record);
+    if (!name.isInbound) this.#options.mtus.changed(handle, device);
     return { record, request, isUnchanged: false };
   }
 
@@ -161,6 +164,7 @@ export class Sad {
     this.#byKey.delete(formerKey);
     this.#byKey.set(saKey(moved), next);
     this.#byHandle.set(record.handle, next);
+    if (!name.isInbound) this.#options.mtus.changed(record.handle, record.device);
     return next;
   }
 
@@ -184,6 +188,7 @@ export class Sad {
   /** Removes an SA and wipes its keys. */
   remove(record: SaRecord): SaCounters {
     const { name } = record;
+    if (!name.isInbound) this.#options.mtus.removed(record.handle, record.device);
     this.#groups.leave(record.group);
     this.#byKey.delete(saKey(name));
     this.#byHandle.delete(record.handle);

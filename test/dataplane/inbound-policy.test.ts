@@ -10,7 +10,7 @@ import { noScope, Scopes } from '../../src/dataplane/scopes.ts';
 import { Spd } from '../../src/dataplane/spd.ts';
 import { Direction, Policy, PolicyAction, type Sa } from '../../src/proto/index.ts';
 import { alignmentOf, ipv4, sealReference, udp, withTrailer } from '../native/esp-reference.ts';
-import { samplePolicy, sampleSa, selector } from './samples.ts';
+import { noMtus, samplePolicy, sampleSa, selector } from './samples.ts';
 
 const author = { owner: 'one', charonInstanceId: new Uint8Array(0) };
 const HERE = '198.18.0.2';
@@ -33,7 +33,7 @@ class InboundLab {
 
   constructor() {
     const scopes = new Scopes([{ name: 'ipsec0', scope: noScope }]);
-    const common = { engine: this.engine, scopes, now: () => 0 };
+    const common = { engine: this.engine, scopes, mtus: noMtus, now: () => 0 };
     const algorithms = new Algorithms(this.engine);
     this.sad = new Sad({ ...common, algorithms, maxSas: 10, fwmark: 66, encapPort: 4500, hasIpv6: true });
     this.spd = new Spd({ ...common, sad: this.sad, maxPolicies: 10 });

@@ -9,7 +9,7 @@ import { noScope, Scopes } from '../../src/dataplane/scopes.ts';
 import { Spd } from '../../src/dataplane/spd.ts';
 import { Direction, Mode, type Sa } from '../../src/proto/index.ts';
 import { engineLab } from '../native/engine-lab.ts';
-import { samplePolicy, sampleSa, selector } from './samples.ts';
+import { noMtus, samplePolicy, sampleSa, selector } from './samples.ts';
 
 const author = { owner: 'one', charonInstanceId: new Uint8Array(0) };
 const PEER = '198.18.0.2';
@@ -21,7 +21,7 @@ function outboundLab() {
   const scopes = new Scopes([{ name: 'ipsec0', scope: noScope }]);
   const common = { engine, scopes, hasIpv6: true, now: () => 0 };
   const algorithms = new Algorithms(engine);
-  const sad = new Sad({ ...common, algorithms, maxSas: 10, fwmark: 66, encapPort: 4500 });
+  const sad = new Sad({ ...common, algorithms, maxSas: 10, fwmark: 66, encapPort: 4500, mtus: noMtus });
   const spd = new Spd({ ...common, sad, maxPolicies: 10 });
   const classify = createClassifier(sad, spd);
   const [source, destination] = [mappedIpv4(0xc6130101), mappedIpv4(0xc6130201)];

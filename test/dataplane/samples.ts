@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { DeviceMtus } from '../../src/dataplane/device-mtus.ts';
 import {
   Direction,
   DscpCopy,
@@ -195,3 +196,9 @@ export function samplePolicy(options: PolicyOptions): Policy {
 export const addSa = (sa: Sa): Operation => ({ addSa: { sa } });
 export const deleteSa = (id: SaId | undefined): Operation => ({ deleteSa: { id } });
 export const putPolicy = (policy: Policy): Operation => ({ putPolicy: { policy } });
+
+/** Of devices whose MTU is configured. */
+export const noMtus: Pick<DeviceMtus, 'changed' | 'removed'> = {
+  changed: () => undefined,
+  removed: () => undefined,
+};

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { ManualTunnel } from '../../dataplane/manual-tunnel.ts';
+import { deleteSa } from '../../dataplane/samples.ts';
 import { command, Lab } from '../../support/index.ts';
 
 /** Outer IPv4, ESP with AES-GCM-16, the trailer, a multiple of four: what is left of 1300 bytes. */
@@ -71,6 +72,24 @@ describe('a path of less than the TUN device', () => {
       assert.equal(outbound?.counters?.packets, encapsulated);
     });
   }
+
+  it('is what an `auto` TUN device has as its MTU, so that the host knows', async () => {
+    await using lab = await Lab.create();
+    const config = { tun: { mtu: 'auto' } };
+    using tunnel = await ManualTunnel.start(lab, { config });
+    const mtu = async (): Promise<string | undefined> => {
+      const link = await tunnel.left.site.namespace.ip('link', 'show', 'ipsec0');
+      return / mtu (\d+) /.exec(link)?.[1];
+    };
+    const largest = Math.floor((1500 - 20 - 8 - 8 - 16) / 4) * 4 - 2;
+    assert.equal(await mtu(), String(largest));
+    assert.equal((await ping(tunnel, largest, true)).received, 3);
+    assert.match((await ping(tunnel, largest + 1, true)).stdout, /message too long, mtu=/);
+    for (const { sa } of await tunnel.left.client.sas()) {
+      await tunnel.left.client.must(deleteSa(sa?.id));
+    }
+    assert.equal(await mtu(), '1400');
+  });
 
   it('fragments nothing where that is forbidden, and tells the sender', async () => {
     await using lab = await Lab.create();
