@@ -32,7 +32,11 @@ export function createClassifier(sad: Sad, spd: Spd): NativeCallbacks['classify'
   return (isInbound, device, family, source, destination, protocol, sourcePort, destinationPort, group) => {
     const packet = { family, source, destination, protocol, sourcePort, destinationPort };
     const policy = spd.lookup(isInbound, device, packet);
-    if (policy === undefined) return answer(FlowAction.drop);
+    if (policy === undefined) {
+      const leaving = isInbound ? spd.lookupLeaving(device, packet) : undefined;
+      const isLetIn = leaving !== undefined && inboundAction(leaving, sad.group(group)) === FlowAction.pass;
+      return answer(isLetIn ? FlowAction.pass : FlowAction.drop);
+    }
     if (isInbound) return answer(inboundAction(policy, sad.group(group)), policy.handle);
     const { act, handle } = policy;
     switch (act.kind) {

@@ -2,6 +2,7 @@ import { type DeletePolicy, Policy, type PolicyState, ResultCode } from '../prot
 import { type Author, Refusal } from '../server/index.ts';
 import { InvariantError } from '../util/index.ts';
 import { checkRequiredFeatures } from './features.ts';
+import { LeavingPolicies } from './leaving-policies.ts';
 import { type Handle, type NativeEngine, NEVER, PolicyWord } from './native.ts';
 import { type PolicyMatch, PolicyOrder } from './policy-order.ts';
 import { type PolicyAct, parseAct, parsePolicyName, policyKey } from './policy-request.ts';
@@ -40,11 +41,13 @@ export class Spd {
   readonly #byHandle = new Map<Handle, PolicyRecord>();
   /** By device. */
   readonly #orders: readonly Orders[];
+  readonly #leaving: LeavingPolicies;
   readonly #words = new BigUint64Array(PolicyWord.count);
   #nextOrder = 0;
 
   constructor(options: SpdOptions) {
     this.#options = options;
+    this.#leaving = new LeavingPolicies(options.engine);
     this.#orders = Array.from({ length: options.scopes.count }, () => ({
       inbound: new PolicyOrder<PolicyRecord>(),
       outbound: new PolicyOrder<PolicyRecord>(),
@@ -105,12 +108,18 @@ export class Spd {
     this.#byKey.delete(key);
     this.#byHandle.delete(record.handle);
     this.#options.engine.removePolicy(record.handle);
+    this.#leaving.add(record);
     return true;
   }
 
   /** The policy that decides about a packet. */
   lookup(isInbound: boolean, device: DeviceIndex, packet: PacketKey): PolicyRecord | undefined {
     return this.#order({ isInbound, device }).first(packet);
+  }
+
+  /** The inbound policy that would, had it not been deleted a moment ago; its handle is no longer in use. */
+  lookupLeaving(device: DeviceIndex, packet: PacketKey): PolicyRecord | undefined {
+    return this.#leaving.lookup(device, packet);
   }
 
   byHandle(handle: Handle): PolicyRecord | undefined {

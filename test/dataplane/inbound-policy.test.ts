@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { mappedIpv4 } from '../../src/dataplane/address.ts';
 import { Algorithms } from '../../src/dataplane/algorithms.ts';
 import { createClassifier } from '../../src/dataplane/classifier.ts';
@@ -70,6 +71,16 @@ class InboundLab {
     });
     const templates = policy.templates.map((one) => ({ ...one, spi: 0, ...template }));
     this.spd.put(Policy.create({ ...policy, templates }), { ...author, owner });
+  }
+
+  delete(sourceNet: string): void {
+    const { id } = samplePolicy({
+      direction: Direction.DIRECTION_INBOUND,
+      source: selector(sourceNet),
+      destination: selector(OURS),
+      peer: HERE,
+    });
+    this.spd.delete({ id }, author);
   }
 
   /** Whether a packet from this address that comes on the SA is delivered; else the counter that went up. */
@@ -154,6 +165,22 @@ describe('inbound policies', () => {
     lab.put(REMOTE, { spi: 0xc0000001, reqid: 0 });
     assert.equal(lab.receive(named, '198.19.2.1'), 'delivered');
     assert.equal(lab.receive(another, '198.19.2.1'), 'inboundTemplate');
+  });
+
+  it('let in for a moment more what they did, when they are deleted, and no other', async () => {
+    const lab = new InboundLab();
+    const sa = lab.add(0xc0000001, 7, REMOTE);
+    const another = lab.add(0xc0000002, 8, REMOTE);
+    lab.put(REMOTE, { reqid: 7 });
+    assert.equal(lab.receive(sa, '198.19.2.1'), 'delivered');
+    lab.delete(REMOTE);
+    assert.equal(lab.receive(sa, '198.19.2.1'), 'delivered');
+    assert.equal(lab.receive(another, '198.19.2.1'), 'inboundNoPolicy');
+    lab.put('198.19.2.1/32', {}, { action: PolicyAction.POLICY_ACTION_DISCARD });
+    assert.equal(lab.receive(sa, '198.19.2.1'), 'inboundDiscarded');
+    assert.equal(lab.receive(sa, '198.19.2.2'), 'delivered');
+    await setTimeout(1_100);
+    assert.equal(lab.receive(sa, '198.19.2.2'), 'inboundNoPolicy');
   });
 
   it('that bypass or discard let nothing in from a tunnel', () => {
