@@ -16,6 +16,7 @@
 #include "offload.h"
 #include "reassemble.h"
 #include "receive.h"
+#include "tap.h"
 
 #define MAX_PACKET 65536
 
@@ -80,6 +81,8 @@ struct engine {
 	/* Of IPv6 datagrams that are sent in fragments. */
 	uint32_t fragment_identification;
 	struct reassembler reassembler;
+	/* NULL when it is off. */
+	struct tap *tap;
 	bool is_busy;
 	bool is_open;
 	/* By family; -1 for one the system does not have. */
@@ -104,6 +107,9 @@ void slice_finish(struct engine *engine);
 void slice_fault(struct engine *engine, uv_poll_t *poll, const char *what, int number);
 /* After a packet of this SA, whose pending events were `before`. */
 void note_sa(struct engine *engine, struct sa *sa, uint32_t before);
+/* The copy of a packet for the tap, whatever becomes of it; call it where there is one. */
+void tap_packet(struct engine *engine, enum tap_direction direction, const struct sa *sa, const uint8_t *packet,
+	const struct ip *ip);
 /* Counts a packet that is dropped; `packet` as for drops_count(). */
 void drop(struct engine *engine, enum drop_reason reason, const struct drop_packet *packet);
 /* The same for a packet on its way out, of which this is known; SA and key may be NULL. */

@@ -31,7 +31,9 @@
 	X(outerPacketsSent)                                                                                            \
 	X(bypassed)                                                                                                    \
 	X(icmpTooBigSent)                                                                                              \
-	X(inboundDummy)
+	X(inboundDummy)                                                                                                \
+	X(tapPacketsWritten)                                                                                           \
+	X(tapWritesFailed)
 
 struct engine_statistics {
 #define FIELD(name) uint64_t name;
@@ -90,6 +92,8 @@ struct engine_config {
 	enum fragment_policy fragment;
 	/* Whether the TCP MSS option is held down to what fits through a tunnel. */
 	bool clamp_mss;
+	/* The device on which packets are seen in clear (tap.h), or NULL. */
+	const char *tap;
 };
 
 struct engine;

@@ -67,6 +67,9 @@ static enum esp_result deliver(struct engine *engine, struct sa *sa, const struc
 	if (engine->clamp_mss && engine->is_open) {
 		mss_clamp(inner->bytes, &inner->ip, engine->tuns[sa->device].mtu);
 	}
+	if (engine->tap) {
+		tap_packet(engine, TAP_DECAPSULATED, sa, inner->bytes, &inner->ip);
+	}
 	return ESP_OK;
 }
 

@@ -6,6 +6,8 @@
 #include <linux/if_tun.h>
 #include <linux/in6.h>
 #include <linux/virtio_net.h>
+#include <net/ethernet.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,6 +19,10 @@
 /* Enough for what arrives while JavaScript collects garbage. */
 #define SOCKET_BUFFER (8 << 20)
 #define TUN_QUEUE 4096
+/* Of what nobody reads. */
+#define TAP_QUEUE 1
+/* The largest the kernel gives a TAP device. */
+#define TAP_MTU (65535 - ETH_HLEN)
 
 static int fail(int fd, const char *what, struct net_error *error)
 {
@@ -29,19 +35,15 @@ static int fail(int fd, const char *what, struct net_error *error)
 	return -1;
 }
 
-/*
- * No link-local address, from which the kernel would solicit routers through tunnels. Where it cannot be set, that
- * goes on: no policy lets it through but one for ::/0.
- */
-static void set_no_link_local(const char *name)
+/* To 1, where that is possible: there may be no IPv6, or, in a container, no writing of settings. */
+static void set_ipv6(const char *name, const char *setting)
 {
 	char path[64 + IFNAMSIZ];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/addr_gen_mode", name);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, setting);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) {
-		/* IN6_ADDR_GEN_MODE_NONE */
 		if (write(fd, "1", 1) < 0) {
 			errno = 0;
 		}
@@ -49,26 +51,25 @@ static void set_no_link_local(const char *name)
 	}
 }
 
-static bool configure_link(const char *name, uint32_t mtu, const char **what)
+static bool configure_link(const char *name, uint32_t mtu, int queue, short flags, const char **what)
 {
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), saved;
 	bool ok;
 
-	set_no_link_local(name);
 	memcpy(request.ifr_name, name, IFNAMSIZ);
-	*what = "set the MTU of the TUN device";
+	*what = "set the MTU of the device";
 	request.ifr_mtu = (int)mtu;
 	ok = ioctl(fd, SIOCSIFMTU, &request) == 0;
 	if (ok) {
-		*what = "set the queue length of the TUN device";
-		request.ifr_qlen = TUN_QUEUE;
+		*what = "set the queue length of the device";
+		request.ifr_qlen = queue;
 		ok = ioctl(fd, SIOCSIFTXQLEN, &request) == 0;
 	}
 	if (ok) {
-		*what = "bring the TUN device up";
+		*what = "bring the device up";
 		ok = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
-		request.ifr_flags |= IFF_UP;
+		request.ifr_flags |= (short)(IFF_UP | flags);
 		ok = ok && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
 	}
 	saved = errno;
@@ -95,20 +96,27 @@ bool net_set_mtu(int tun, uint32_t mtu)
 	return ok;
 }
 
-int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error)
+static int open_device(const char *name, struct ifreq *request, struct net_error *error)
 {
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
-	int fd, header = sizeof(struct virtio_net_hdr);
-	const char *what;
+	int fd;
 
 	if (strlen(name) >= IFNAMSIZ) {
 		errno = EINVAL;
-		return fail(-1, "name the TUN device", error);
+		return fail(-1, "name the device", error);
 	}
-	strcpy(request.ifr_name, name);
+	strcpy(request->ifr_name, name);
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? fail(fd, "open /dev/net/tun", error) : fd;
+}
+
+int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error *error)
+{
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open_device(name, &request, error), header = sizeof(struct virtio_net_hdr);
+	const char *what;
+
 	if (fd < 0) {
-		return fail(fd, "open /dev/net/tun", error);
+		return fd;
 	}
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		return fail(fd, "create or attach to the TUN device", error);
@@ -119,7 +127,37 @@ int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error 
 	if (ioctl(fd, TUNSETPERSIST, persist ? 1 : 0) < 0) {
 		return fail(fd, "make the TUN device persistent", error);
 	}
-	if (!configure_link(request.ifr_name, mtu, &what)) {
+	/*
+	 * No link-local address (IN6_ADDR_GEN_MODE_NONE), from which the kernel would solicit routers through tunnels.
+	 * Where it cannot be set, that goes on: no policy lets it through but one for ::/0.
+	 */
+	set_ipv6(request.ifr_name, "addr_gen_mode");
+	if (!configure_link(request.ifr_name, mtu, TUN_QUEUE, 0, &what)) {
+		return fail(fd, what, error);
+	}
+	return fd;
+}
+
+int net_open_tap(const char *name, const uint8_t *address, struct net_error *error)
+{
+	struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL) };
+	int fd = open_device(name, &request, error);
+	const char *what;
+
+	if (fd < 0) {
+		return fd;
+	}
+	if (ioctl(fd, TUNSETIFF, &request) < 0) {
+		return fail(fd, errno == EBUSY ? "create the tap, another device has its name" : "create the tap", error);
+	}
+	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(request.ifr_hwaddr.sa_data, address, ETH_ALEN);
+	if (ioctl(fd, SIOCSIFHWADDR, &request) < 0) {
+		return fail(fd, "set the address of the tap", error);
+	}
+	/* Where it cannot be set, the kernel multicasts to nobody. */
+	set_ipv6(request.ifr_name, "disable_ipv6");
+	if (!configure_link(request.ifr_name, TAP_MTU, TAP_QUEUE, IFF_NOARP, &what)) {
 		return fail(fd, what, error);
 	}
 	return fd;

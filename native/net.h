@@ -1,5 +1,5 @@
 /*
- * The file descriptors of a dataplane: the TUN device on the inner side, raw sockets on the outer.
+ * The file descriptors of a dataplane: the TUN device on the inner side, raw sockets on the outer, the tap.
  * Each function returns a non-blocking descriptor, or -1 with the reason in `error`.
  */
 #ifndef LAGOPUS_NET_H_
@@ -13,7 +13,7 @@ struct net_error {
 	/* The step that failed. */
 	const char *what;
 	int number;
-	/* The TUN device it was about, or NULL. */
+	/* The device it was about, or NULL. */
 	const char *device;
 };
 
@@ -25,6 +25,12 @@ int net_open_tun(const char *name, uint32_t mtu, bool persist, struct net_error 
 
 /* Gives an open TUN device another MTU. False with errno. */
 bool net_set_mtu(int tun, uint32_t mtu);
+
+/*
+ * Creates a TAP device with this Ethernet address, without IP and ARP, that goes with the descriptor. A device that
+ * has the name already is left alone: that is an error.
+ */
+int net_open_tap(const char *name, const uint8_t *address, struct net_error *error);
 
 /* Sends packets whose outer header is ours, marked so that they are routed past the tunnel. */
 int net_open_sender(bool is_ipv6, uint32_t fwmark, struct net_error *error);

@@ -5,20 +5,39 @@
 #define MAX_MTU 9216
 #define MIN_MTU 576
 
-static bool get_device(napi_env env, napi_value spec, struct engine_device *device)
+static bool get_name(napi_env env, napi_value spec, const char *key, char *name)
 {
-	char name[IFNAMSIZ + 1];
+	char text[IFNAMSIZ + 1];
 	napi_value value;
 	size_t length;
 
-	if (napi_get_named_property(env, spec, "name", &value) != napi_ok ||
-	    napi_get_value_string_utf8(env, value, name, sizeof(name), &length) != napi_ok || length == 0 ||
+	if (napi_get_named_property(env, spec, key, &value) != napi_ok ||
+	    napi_get_value_string_utf8(env, value, text, sizeof(text), &length) != napi_ok || length == 0 ||
 	    length >= IFNAMSIZ) {
-		throw_error(env, "name: expected 1 to %d bytes", IFNAMSIZ - 1);
+		throw_error(env, "%s: expected 1 to %d bytes", key, IFNAMSIZ - 1);
 		return false;
 	}
-	memcpy(device->name, name, length + 1);
-	if (!get_u32(env, spec, "mtu", &device->mtu)) {
+	memcpy(name, text, length + 1);
+	return true;
+}
+
+/* Leaves the tap off where it is undefined. */
+static bool get_tap(napi_env env, napi_value spec, char *name, const char **tap)
+{
+	napi_valuetype type;
+	napi_value value;
+
+	if (napi_get_named_property(env, spec, "tap", &value) == napi_ok && napi_typeof(env, value, &type) == napi_ok &&
+	    type == napi_undefined) {
+		return true;
+	}
+	*tap = name;
+	return get_name(env, spec, "tap", name);
+}
+
+static bool get_device(napi_env env, napi_value spec, struct engine_device *device)
+{
+	if (!get_name(env, spec, "name", device->name) || !get_u32(env, spec, "mtu", &device->mtu)) {
 		return false;
 	}
 	if (device->mtu < MIN_MTU || device->mtu > MAX_MTU) {
@@ -50,6 +69,7 @@ napi_value method_open(napi_env env, napi_callback_info info)
 {
 	struct engine_device devices[ENGINE_MAX_DEVICES];
 	struct engine_config config = { .devices = devices };
+	char tap[IFNAMSIZ];
 	struct net_error error;
 	uint32_t fragment;
 	napi_value self;
@@ -61,7 +81,8 @@ napi_value method_open(napi_env env, napi_callback_info info)
 	    !get_port(env, call.args[0], "udpPort", &config.udp_port) ||
 	    !get_u32(env, call.args[0], "fragment", &fragment) ||
 	    !get_bool(env, call.args[0], "clampMss", &config.clamp_mss) ||
-	    !get_bool(env, call.args[0], "isPersistent", &config.is_persistent)) {
+	    !get_bool(env, call.args[0], "isPersistent", &config.is_persistent) ||
+	    !get_tap(env, call.args[0], tap, &config.tap)) {
 		return NULL;
 	}
 	if (fragment > FRAGMENT_NEVER) {

@@ -135,6 +135,10 @@ static bool protect(struct engine *engine, struct sa *sa, uint8_t *inner, const 
 	if (engine->clamp_mss) {
 		mss_clamp(inner, ip, largest);
 	}
+	/* Encapsulating overwrites it. */
+	if (engine->tap) {
+		tap_packet(engine, TAP_TO_ENCAPSULATE, sa, inner, ip);
+	}
 	switch (encapsulate(engine, sa, inner, ip, largest, outer)) {
 	case ESP_OK:
 		return true;

@@ -89,6 +89,8 @@ static void close_descriptors(struct engine *engine)
 	for (i = 0; i < engine->tun_count; i++) {
 		close_descriptor(engine->tuns[i].fd);
 	}
+	tap_close(engine->tap);
+	engine->tap = NULL;
 	close_descriptor(engine->senders[FAMILY_IPV4]);
 	close_descriptor(engine->senders[FAMILY_IPV6]);
 	close_descriptor(engine->paths[FAMILY_IPV4]);
@@ -128,6 +130,10 @@ static bool open_descriptors(struct engine *engine, const struct engine_config *
 			error->device = device->name;
 			return false;
 		}
+	}
+	if (config->tap && (engine->tap = tap_open(config->tap, error)) == NULL) {
+		error->device = config->tap;
+		return false;
 	}
 	return true;
 }

@@ -35,6 +35,16 @@ void note_acquire(struct engine *engine, struct policy *policy, const struct flo
 	engine->pending_policies = policy;
 }
 
+void tap_packet(struct engine *engine, enum tap_direction direction, const struct sa *sa, const uint8_t *packet,
+	const struct ip *ip)
+{
+	if (tap_write(engine->tap, direction, sa->spi, packet, ip->length)) {
+		engine->statistics.tapPacketsWritten++;
+	} else {
+		engine->statistics.tapWritesFailed++;
+	}
+}
+
 void drop(struct engine *engine, enum drop_reason reason, const struct drop_packet *packet)
 {
 	drops_count(&engine->drops, reason, packet, engine->now_ms);

@@ -75,6 +75,11 @@ export const dataplaneConfigSchema = z
     fragment: z.enum(['before', 'after', 'never']).default('before'),
     /** Hold the TCP MSS option down to what fits through a tunnel. */
     clampMss: z.boolean().default(true),
+    /**
+     * A TAP device of this name, for tcpdump: every packet is seen there in clear, as it comes out of its SA or goes
+     * into it. Off when absent.
+     */
+    tap: deviceName.optional(),
     /** Prometheus' text at /metrics, where somebody is to ask for it. */
     metrics: z.strictObject({ listen: listenUri }).optional(),
     maxSas: z.int().min(1).max(1_000_000).default(100_000),
@@ -90,6 +95,13 @@ export const dataplaneConfigSchema = z
   .superRefine((config, context) => {
     for (const [index, message] of deviceProblems(config.tun.name, config.tunDevices)) {
       context.addIssue({ code: 'custom', path: ['tunDevices', index], message });
+    }
+    if (config.tap !== undefined && devicesOf(config).some(({ name }) => name === config.tap)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['tap'],
+        message: `${config.tap} is the name of a TUN device`,
+      });
     }
     const listenProblem = listenProblemOf(config);
     if (listenProblem !== undefined) context.addIssue({ code: 'custom', ...listenProblem });

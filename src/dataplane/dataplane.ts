@@ -12,7 +12,7 @@ import { createClassifier } from './classifier.ts';
 import { type DataplaneConfig, devicesOf } from './config.ts';
 import { DeviceMtus, LARGEST_MTU } from './device-mtus.ts';
 import { Drills } from './drills.ts';
-import { sayIfClearComesIn, warnIfRoutesYield } from './fail-closed.ts';
+import { sayIfClearComesIn, warnIfRoutesYield, warnOfTap } from './fail-closed.ts';
 import { DataplaneMetrics } from './metrics.ts';
 import { createEngine, FragmentPolicy, type NativeCallbacks, type NativeEngine } from './native.ts';
 import { Reporter } from './reporter.ts';
@@ -146,6 +146,7 @@ export class Dataplane implements AsyncDisposable {
       dataplane.#openEngine();
       for (const { name } of devicesOf(config)) await warnIfRoutesYield(name, logger);
       await sayIfClearComesIn(logger);
+      warnOfTap(config.tap, logger);
       const port = await listen(dataplane.#server.grpc, config);
       const tun = devicesOf(config).map(({ name }) => name);
       logger.info({ listen: config.listen, port, tun }, 'dataplane ready');
@@ -173,7 +174,7 @@ export class Dataplane implements AsyncDisposable {
   }
 
   #openEngine(): void {
-    const { tun, fwmark, udpEncapPort, fragment, clampMss } = this.#config;
+    const { tun, fwmark, udpEncapPort, fragment, clampMss, tap } = this.#config;
     const devices = devicesOf(this.#config).map(({ name, mtu }) => ({
       name,
       mtu: mtu === 'auto' ? LARGEST_MTU : mtu,
@@ -186,6 +187,7 @@ export class Dataplane implements AsyncDisposable {
         udpPort: udpEncapPort,
         fragment: FragmentPolicy[fragment],
         clampMss,
+        tap,
       });
       this.#mtus.start();
     } catch (cause) {

@@ -30,3 +30,12 @@ export async function sayIfClearComesIn(logger: Logger): Promise<void> {
     'what a tunnel is for is not kept from coming in beside it, in clear: a packet filter has to, or the value 1',
   );
 }
+
+/** Whoever may open packet sockets reads on the tap what tunnels carry. */
+export function warnOfTap(tap: string | undefined, logger: Logger): void {
+  if (tap === undefined) return;
+  logger.warn(
+    { tap },
+    'everything that tunnels carry is shown in clear on this device, to everybody with CAP_NET_RAW in this network namespace: remove tap from the configuration when it is not needed',
+  );
+}

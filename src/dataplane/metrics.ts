@@ -16,6 +16,8 @@ const traffic: Readonly<Record<string, string>> = {
   bypassed: 'sent in clear, as BYPASS policies say',
   icmpTooBigSent: 'ICMP errors that told a sender what fits',
   inboundDummy: 'dummy packets received (RFC 4303, 2.6)',
+  tapPacketsWritten: 'copied in clear to the tap',
+  tapWritesFailed: 'that the tap did not take; they went their way',
 };
 
 /**

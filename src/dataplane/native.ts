@@ -164,6 +164,8 @@ export type NativeEngine = {
     readonly udpPort: number;
     readonly fragment: FragmentPolicy;
     readonly clampMss: boolean;
+    /** The device on which packets are seen in clear (native/tap.h); undefined for none. */
+    readonly tap: string | undefined;
   }): void;
   /** Wipes and removes everything; true if `closed` will be called. */
   close(): boolean;

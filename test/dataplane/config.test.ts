@@ -44,6 +44,15 @@ describe('the dataplane’s configuration', () => {
     assert.match(wrong(...Array.from({ length: 256 }, (_, i) => ({ name: `t${i}`, ifId: i + 1 }))), /255/);
   });
 
+  it('has no tap unless one is named, by a name of its own', () => {
+    assert.equal(dataplaneConfigSchema.parse({}).tap, undefined);
+    assert.equal(dataplaneConfigSchema.parse({ tap: 'ipsectap0' }).tap, 'ipsectap0');
+    assert.match(problem({ tap: 'ipsec0' }), /^tap: ipsec0 is the name of a TUN device$/);
+    assert.match(problem({ tap: 'if5', tunDevices: [{ name: 'if5', ifId: 5 }] }), /^tap: if5 is the name/);
+    assert.match(problem({ tap: 'a name too long for one' }), /^tap: .*15/);
+    assert.match(problem({ tap: true }), /^tap: /);
+  });
+
   it('does not listen on TCP without mutual TLS unless a person says so', () => {
     const listen = 'tcp://127.0.0.1:5000';
     assert.match(problem({ listen }), /tls: .*insecure/);

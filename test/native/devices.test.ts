@@ -40,6 +40,7 @@ describe('devices', () => {
       udpPort: 4500,
       fragment: FragmentPolicy.before,
       clampMss: true,
+      tap: undefined,
     };
     const device = { name: 'lgp0', mtu: 1400 };
     for (const [devices, problem] of [
@@ -50,6 +51,9 @@ describe('devices', () => {
       [[device, { ...device, mtu: 100 }], /mtu: expected/],
     ] as const) {
       assert.throws(() => engine.open({ ...open, devices }), problem);
+    }
+    for (const tap of ['', 'a name too long for one']) {
+      assert.throws(() => engine.open({ ...open, devices: [device], tap }), /tap: expected/);
     }
   });
 });

@@ -57,7 +57,7 @@ describe('drop reasons', () => {
     // What is left counts traffic.
     assert.deepEqual(counters.slice(0, -names.length), [
       ...['tunPacketsRead', 'tunPacketsWritten', 'outerPacketsReceived', 'outerPacketsSent'],
-      ...['bypassed', 'icmpTooBigSent', 'inboundDummy'],
+      ...['bypassed', 'icmpTooBigSent', 'inboundDummy', 'tapPacketsWritten', 'tapWritesFailed'],
     ]);
   });
 
