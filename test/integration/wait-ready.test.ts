@@ -16,8 +16,11 @@ test('a shunt that the dataplane cannot hold keeps nobody waiting: tunnels can b
   await gateway.killAgent();
   const shunt = {
     mode: 'pass',
-    local_ts: '2001:db8:1::/64',
-    remote_ts: '2001:db8:2::/64',
+    local_ts: '198.19.1.0/24',
+    remote_ts: '198.19.3.0/24',
+    // No TUN device is for it.
+    if_id_in: 5,
+    if_id_out: 5,
     start_action: 'trap',
   };
   const tunnel = { left: tunnelEnd(ours.site), right: tunnelEnd(peer.site) };
@@ -25,5 +28,5 @@ test('a shunt that the dataplane cannot hold keeps nobody waiting: tunnels can b
   await ours.swanctl.load(mergeSettings(tunnelSettings(tunnel, 'left'), { connections }));
   await gateway.restartAgent();
   const { repairs } = await statusOf(gateway);
-  assert.match(repairs[0]?.reason ?? '', /IPv6/);
+  assert.match(repairs[0]?.reason ?? '', /IF_ID/);
 });
