@@ -19,8 +19,8 @@ test('a shunt that the dataplane cannot hold keeps nobody waiting: tunnels can b
     local_ts: '198.19.1.0/24',
     remote_ts: '198.19.3.0/24',
     // No TUN device is for it.
-    if_id_in: 5,
-    if_id_out: 5,
+    mark_in: 5,
+    mark_out: 5,
     start_action: 'trap',
   };
   const tunnel = { left: tunnelEnd(ours.site), right: tunnelEnd(peer.site) };
@@ -28,5 +28,5 @@ test('a shunt that the dataplane cannot hold keeps nobody waiting: tunnels can b
   await ours.swanctl.load(mergeSettings(tunnelSettings(tunnel, 'left'), { connections }));
   await gateway.restartAgent();
   const { repairs } = await statusOf(gateway);
-  assert.match(repairs[0]?.reason ?? '', /IF_ID/);
+  assert.match(repairs[0]?.reason ?? '', /MARK/);
 });
