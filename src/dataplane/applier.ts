@@ -1,21 +1,23 @@
-import { status } from '@grpc/grpc-js';
 import {
   type ApplyRequest,
   type ApplyResponse,
   type Operation,
-  OperationResult,
+  type OperationResult,
   ResultCode,
   type SaCounters,
 } from '../proto/index.ts';
 import {
   type Author,
+  checkBatchSize,
+  checkOneKind,
   type Lifetimes,
   Refusal,
-  RequestError,
   type Revisions,
+  resultOfFailure,
   type Writers,
+  wipeRequestKeys,
 } from '../server/index.ts';
-import { errorMessage, type Logger } from '../util/index.ts';
+import type { Logger } from '../util/index.ts';
 import type { Drills } from './drills.ts';
 import type { Handle } from './native.ts';
 import { describeSa } from './sa-record.ts';
@@ -59,22 +61,14 @@ export class Applier {
     const { writers, drills, revisions } = this.#options;
     try {
       const author = writers.check(request.writer);
-      if (request.operations.length > MAX_BATCH) {
-        throw new RequestError(
-          status.INVALID_ARGUMENT,
-          `${request.operations.length} operations are more than the ${MAX_BATCH} of one batch`,
-        );
-      }
+      checkBatchSize(request, MAX_BATCH);
       drills?.refresh();
       return {
         results: request.operations.map((operation) => this.#run(operation, author)),
         revision: revisions.of(author.owner),
       };
     } finally {
-      for (const { addSa } of request.operations) {
-        addSa?.sa?.encryptionKey.fill(0);
-        addSa?.sa?.integrityKey.fill(0);
-      }
+      wipeRequestKeys(request);
     }
   }
 
@@ -94,24 +88,12 @@ export class Applier {
         unchanged: isUnchanged,
       };
     } catch (error) {
-      const message = errorMessage(error);
-      if (error instanceof Refusal) {
-        logger.warn({ owner: author.owner, code: error.result, reason: message }, 'operation refused');
-        return { ...OperationResult.create(), code: error.result, message };
-      }
-      logger.error({ owner: author.owner, err: error }, 'operation failed');
-      return { ...OperationResult.create(), code: ResultCode.RESULT_CODE_INTERNAL, message };
+      return resultOfFailure(error, author.owner, logger);
     }
   }
 
   #dispatch(operation: Operation, author: Author): Outcome {
-    const kinds = Object.values(operation).filter((kind) => kind !== undefined);
-    if (kinds.length !== 1) {
-      throw new Refusal(
-        ResultCode.RESULT_CODE_INVALID,
-        `an operation is of one kind, this one of ${kinds.length}`,
-      );
-    }
+    checkOneKind(operation);
     const { spd } = this.#options;
     const { addSa, updateSa, deleteSa, putPolicy, deletePolicy, reserveSpi } = operation;
     if (addSa) return this.#addSa(addSa.sa, author);

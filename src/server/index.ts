@@ -7,6 +7,7 @@
  * Invariants: one writer an owner, earlier ones are fenced; a stream of requests is answered in its
  * order; an event is numbered once, and what a watcher missed is a gap; keys in a request are wiped.
  */
+export { checkBatchSize, checkOneKind, resultOfFailure, wipeRequestKeys } from './batch.ts';
 export { ContractServer } from './contract-server.ts';
 export { type ContractBackend, createService } from './contract-service.ts';
 export { type DataplaneEvent, EventLog } from './event-log.ts';

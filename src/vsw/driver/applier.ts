@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { status } from '@grpc/grpc-js';
 import {
   type ApplyRequest,
   type ApplyResponse,
@@ -9,13 +8,16 @@ import {
 } from '../../proto/index.ts';
 import {
   type Author,
+  checkBatchSize,
+  checkOneKind,
   type Lifetimes,
   Refusal,
-  RequestError,
   type Revisions,
+  resultOfFailure,
   type Writers,
+  wipeRequestKeys,
 } from '../../server/index.ts';
-import { errorMessage, type Logger } from '../../util/index.ts';
+import type { Logger } from '../../util/index.ts';
 import type { SlotTable } from '../slots/index.ts';
 import { noCounters, type SaRecord } from './sa-record.ts';
 import { checkProtocol, describeSa } from './sa-request.ts';
@@ -60,19 +62,11 @@ export class Applier {
     let author: Author;
     try {
       author = writers.check(request.writer);
-      if (request.operations.length > MAX_BATCH) {
-        throw new RequestError(
-          status.INVALID_ARGUMENT,
-          `${request.operations.length} operations are more than the ${MAX_BATCH} of one batch`,
-        );
-      }
+      checkBatchSize(request, MAX_BATCH);
       const by = author;
       running = request.operations.map((operation) => this.#run(operation, by));
     } finally {
-      for (const { addSa } of request.operations) {
-        addSa?.sa?.encryptionKey.fill(0);
-        addSa?.sa?.integrityKey.fill(0);
-      }
+      wipeRequestKeys(request);
     }
     const results = await Promise.all(running);
     return { results, revision: revisions.of(author.owner) };
@@ -88,24 +82,12 @@ export class Applier {
       }
       return { ...OperationResult.create(), ...outcome, code: ResultCode.RESULT_CODE_OK };
     } catch (error) {
-      const message = errorMessage(error);
-      if (error instanceof Refusal) {
-        logger.warn({ owner: author.owner, code: error.result, reason: message }, 'operation refused');
-        return { ...OperationResult.create(), code: error.result, message };
-      }
-      logger.error({ owner: author.owner, err: error }, 'operation failed');
-      return { ...OperationResult.create(), code: ResultCode.RESULT_CODE_INTERNAL, message };
+      return resultOfFailure(error, author.owner, logger);
     }
   }
 
   #dispatch(operation: Operation, author: Author): Promise<Outcome> | Outcome {
-    const kinds = Object.values(operation).filter((kind) => kind !== undefined);
-    if (kinds.length !== 1) {
-      throw new Refusal(
-        ResultCode.RESULT_CODE_INVALID,
-        `an operation is of one kind, this one of ${kinds.length}`,
-      );
-    }
+    checkOneKind(operation);
     const { spd } = this.#options;
     const { addSa, updateSa, deleteSa, putPolicy, deletePolicy, reserveSpi: reserve } = operation;
     if (addSa) return this.#addSa(addSa.sa, author);
