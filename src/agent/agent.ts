@@ -9,6 +9,7 @@ import { CharonAudit } from './charon-audit.ts';
 import { CharonLink } from './charon-link.ts';
 import type { AgentConfig } from './config.ts';
 import { startControlServer } from './control-server.ts';
+import { readDataplaneStatus } from './dataplane-status.ts';
 import { toDiffReport } from './diff-report.ts';
 import { explain } from './explain.ts';
 import { LinkStatus } from './link-status.ts';
@@ -96,7 +97,11 @@ export async function runAgent(config: AgentConfig, options: RunAgentOptions): P
     },
   });
 
-  const status = () => toStatusReport({ ...{ version, engine, links, actual, restarts, meter, audit } });
+  const status = async () =>
+    toStatusReport({
+      ...{ version, engine, links, actual, restarts, meter, audit },
+      dataplane: await readDataplaneStatus(dataplane, links.dataplane),
+    });
   await using _control = await startControlServer(
     config.control.socket,
     {

@@ -43,6 +43,14 @@ function counts(what: 'sas' | 'policies'): Description['samples'] {
     each('view', { desired: desired[what], ...(actual === null ? {} : { actual: actual[what] }) });
 }
 
+function slots(value: (table: StatusReport['spiSlots'][number]) => number): Description['samples'] {
+  return ({ spiSlots }) =>
+    spiSlots.map((table) => ({
+      labels: { vrf: table.vrf, direction: table.direction },
+      value: value(table),
+    }));
+}
+
 /** Everything `ipsec-agent status --json` tells in numbers. No SPI is a label. */
 const DESCRIPTIONS: readonly Description[] = [
   {
@@ -78,6 +86,33 @@ const DESCRIPTIONS: readonly Description[] = [
     help: 'Policies that charon has (desired) and that the dataplane holds (actual)',
     labels: ['view'],
     samples: counts('policies'),
+  },
+  {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_spi_slots_used',
+    help: 'Places for SPIs that are taken in the dataplane, where it has few',
+    labels: ['vrf', 'direction'],
+    samples: slots(({ used }) => used),
+  },
+  {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_spi_slots',
+    help: 'Places for SPIs in the dataplane, where it has few',
+    labels: ['vrf', 'direction'],
+    samples: slots((table) => table.slots),
+  },
+  {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_spi_collision_odds',
+    help: 'How likely the next SPI that a peer draws finds its place taken, 0 to 1',
+    labels: ['vrf', 'direction'],
+    samples: slots(({ collisionOdds }) => collisionOdds),
+  },
+  {
+    kind: 'gauge',
+    name: 'lagopus_ipsec_dataplane_notes',
+    help: 'What the dataplane has to say to a person: `ipsec-agent status` shows it',
+    samples: ({ dataplaneNotes }) => one(dataplaneNotes.length),
   },
   {
     kind: 'gauge',

@@ -1,3 +1,4 @@
+import type { SpiSlots } from '../lagopus/index.ts';
 import type { CycleSummary } from '../sync/index.ts';
 
 /** How a part of the agent stands with the process it talks to. */
@@ -53,6 +54,10 @@ export type StatusReport = {
   readonly desired: CountsReport;
   /** What the dataplane was last seen to hold; null before it was. */
   readonly actual: CountsReport | null;
+  /** Tables of few places for SPIs, of a dataplane that has such; empty when it cannot be asked. */
+  readonly spiSlots: readonly SpiSlots[];
+  /** What the dataplane has to say to a person. */
+  readonly dataplaneNotes: readonly string[];
   /** Requests and repairs that are not applied yet. */
   readonly pending: number;
   /** What failed and is tried again, and why. */

@@ -1,3 +1,4 @@
+import type { DataplaneStatus } from '../lagopus/index.ts';
 import type { SyncEngine } from '../sync/index.ts';
 import type { CharonAudit } from './charon-audit.ts';
 import type { LinkStatus } from './link-status.ts';
@@ -10,6 +11,7 @@ export type StatusSources = {
   readonly engine: Pick<SyncEngine, 'status' | 'readiness'>;
   readonly links: Readonly<Record<'plugin' | 'vici' | 'dataplane', LinkStatus>>;
   readonly actual: CountsReport | undefined;
+  readonly dataplane: DataplaneStatus;
   readonly restarts: Readonly<Record<'charon' | 'dataplane', RestartCount>>;
   readonly meter: RequestMeter;
   readonly audit: CharonAudit;
@@ -17,7 +19,7 @@ export type StatusSources = {
 
 /** How an agent with `source: plugin` stands. */
 export async function toStatusReport(sources: StatusSources): Promise<StatusReport> {
-  const { version, engine, links, actual, restarts, meter, audit } = sources;
+  const { version, engine, links, actual, dataplane, restarts, meter, audit } = sources;
   const [requests, latency] = await Promise.all([meter.requests(), meter.latency()]);
   const status = engine.status();
   const { added, updated, deleted, failed, unknown, operations, cycles, rekeysAsked, initiationsAsked } =
@@ -37,6 +39,8 @@ export async function toStatusReport(sources: StatusSources): Promise<StatusRepo
     dataplaneBootId: status.bootId ?? null,
     desired: { sas: status.desiredSas, policies: status.desiredPolicies },
     actual: actual ?? null,
+    spiSlots: dataplane.spiSlots,
+    dataplaneNotes: dataplane.notes,
     pending: status.waitingRequests + status.repairs.length + status.rekeys.length,
     repairs: status.repairs,
     withheld: status.withheld,

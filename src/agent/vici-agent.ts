@@ -9,6 +9,7 @@ import { CharonObserver } from './charon-observer.ts';
 import { findCharonSas } from './charon-sas.ts';
 import type { AgentConfig } from './config.ts';
 import { startControlServer } from './control-server.ts';
+import { readDataplaneStatus } from './dataplane-status.ts';
 import { toExplainReport } from './explain-report.ts';
 import { LinkStatus } from './link-status.ts';
 import { StatusMetrics } from './metrics.ts';
@@ -74,29 +75,34 @@ export async function runViciAgent(config: AgentConfig, options: RunAgentOptions
       absences: ({ sa, ageMs }: ActualSa) => observer.absences(observedKey(sa.id), listedMs - Number(ageMs)),
     };
   };
-  const status = async (): Promise<StatusReport> => ({
-    version,
-    source: 'vici',
-    isReady: false,
-    plugin: null,
-    vici: links.vici.report,
-    dataplane: links.dataplane.report,
-    charonInstanceId: null,
-    dataplaneBootId: bootId ?? null,
-    desired: { sas: observer.sas.size, policies: 0 },
-    actual: null,
-    pending: 0,
-    repairs: [],
-    rekeys: { wanted: 0, asked: 0 },
-    withheld: { foreign: [], braked: [] },
-    setups: [],
-    totals: { ...NOTHING, operations: 0, cycles: 0, initiations: 0 },
-    cycles: { sums: NOTHING, last: null },
-    restarts: { charon: 0, dataplane: restarts.count },
-    requests: [],
-    latency: [],
-    audit: observer.report(),
-  });
+  const status = async (): Promise<StatusReport> => {
+    const { spiSlots, notes } = await readDataplaneStatus(dataplane, links.dataplane);
+    return {
+      version,
+      source: 'vici',
+      isReady: false,
+      plugin: null,
+      vici: links.vici.report,
+      dataplane: links.dataplane.report,
+      charonInstanceId: null,
+      dataplaneBootId: bootId ?? null,
+      desired: { sas: observer.sas.size, policies: 0 },
+      actual: null,
+      spiSlots,
+      dataplaneNotes: notes,
+      pending: 0,
+      repairs: [],
+      rekeys: { wanted: 0, asked: 0 },
+      withheld: { foreign: [], braked: [] },
+      setups: [],
+      totals: { ...NOTHING, operations: 0, cycles: 0, initiations: 0 },
+      cycles: { sums: NOTHING, last: null },
+      restarts: { charon: 0, dataplane: restarts.count },
+      requests: [],
+      latency: [],
+      audit: observer.report(),
+    };
+  };
   const explain = async (spi: Spi, call: Call): Promise<ExplainReport> => {
     const unasked: string[] = [];
     const ask = <T>(who: string, question: (limited: AbortSignal) => Promise<T>): Promise<T | undefined> =>

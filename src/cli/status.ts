@@ -43,6 +43,17 @@ function printEngine(status: StatusReport): void {
   }
 }
 
+function printDataplane({ spiSlots, dataplaneNotes }: StatusReport): void {
+  for (const { vrf, direction, slots, used, collisionOdds } of spiSlots) {
+    const where = [vrf, ...(direction === 'both' ? [] : [direction])].filter((word) => word !== '').join(' ');
+    const odds = `${(100 * collisionOdds).toFixed(1)} %`;
+    print(
+      `SPI slots  ${where} ${used} of ${slots}; the next SPI a peer draws finds its slot taken with ${odds}`,
+    );
+  }
+  for (const note of dataplaneNotes) print(`note       ${note}`);
+}
+
 function printAudit({ audit }: StatusReport): void {
   const { completeListings, incompleteListings, lastCompleteSecondsAgo, findings } = audit;
   const last =
@@ -75,6 +86,7 @@ export function statusCommand(): Command {
     }
     print(`vici       ${describeLink(status.vici)}`);
     print(`dataplane  ${describeLink(status.dataplane)}`);
+    printDataplane(status);
     if (status.plugin === null) print(`listed     ${status.desired.sas} SAs of charon's`);
     else printEngine(status);
     printAudit(status);

@@ -4,7 +4,10 @@ import type { Applier } from './applier.ts';
 import type { Sad } from './sad.ts';
 import type { Spd } from './spd.ts';
 
-export type BackendOptions = Omit<ContractBackend, 'apply' | 'listSas' | 'listPolicies'> & {
+export type BackendOptions = Omit<
+  ContractBackend,
+  'apply' | 'listSas' | 'listPolicies' | 'onInSync' | 'status'
+> & {
   readonly sad: Sad;
   readonly spd: Spd;
   readonly applier: Applier;
@@ -47,5 +50,8 @@ export function createBackend({ sad, spd, applier, ...rest }: BackendOptions): C
     apply: (request) => applier.apply(request),
     listSas: (request) => listSas(sad, request),
     listPolicies: (request) => listPolicies(spd, request),
+    // What no policy is for is dropped from the start: nothing waits for an agent.
+    onInSync: () => undefined,
+    status: () => ({ spiSlots: [], notes: [] }),
   };
 }

@@ -36,5 +36,6 @@ export function capabilities({
     ackLatencyUs: ACK_LATENCY_US,
     spi: { min: MIN_SPI, max: 0xffffffff, mustReserve: false },
     maxBatch: MAX_BATCH,
+    waitsForInSync: false,
   };
 }

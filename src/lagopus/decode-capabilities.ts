@@ -12,6 +12,7 @@ export function decodeCapabilities(message: GetCapabilitiesResponse): DataplaneC
     ackLatencyUs: message.ackLatencyUs,
     routeInterface: message.routeInterface === '' ? undefined : message.routeInterface,
     hasScarceSpis: message.spi?.mustReserve ?? false,
+    waitsForInSync: message.waitsForInSync,
     takesReplayState: message.features.includes(Feature.FEATURE_REPLAY_STATE),
   };
 }

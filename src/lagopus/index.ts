@@ -10,5 +10,6 @@
  */
 export type { ConnectionState } from './connection-state.ts';
 export type { DataplaneTarget, TlsFiles } from './credentials.ts';
+export type { DataplaneStatus, SpiSlots } from './decode-status.ts';
 export { LagopusDataplane, type LagopusDataplaneOptions } from './lagopus-dataplane.ts';
 export { type SuperviseOptions, superviseDataplane } from './supervise.ts';

@@ -4,10 +4,13 @@ import {
   type ApplyRequest,
   type GetCapabilitiesResponse,
   type GetRevisionResponse,
+  type GetStatusResponse,
   IpsecServiceClient,
   IpsecServiceService,
   ListPoliciesRequest,
   ListSasRequest,
+  type ReportInSyncResponse,
+  type Writer,
 } from '../proto/index.ts';
 import type { Operation } from '../sad/index.ts';
 import type {
@@ -27,6 +30,7 @@ import { ApplyStream } from './apply-stream.ts';
 import { createCredentials, type DataplaneTarget } from './credentials.ts';
 import { decodeCapabilities } from './decode-capabilities.ts';
 import { decodeEvent } from './decode-event.ts';
+import { type DataplaneStatus, decodeStatus } from './decode-status.ts';
 import { encodeOperation } from './encode-operation.ts';
 import { malformed } from './malformed.ts';
 import {
@@ -138,14 +142,23 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   apply(batch: readonly Operation[], options: ApplyOptions): Promise<ApplyOutcome> {
     if (this.#stream === undefined || this.#stream.isBroken) this.#stream = new ApplyStream(this.#client);
     const request: ApplyRequest = {
-      writer: {
-        ownerId: this.#ownerId,
-        epoch: this.#epoch,
-        charonInstanceId: Buffer.from(options.charonInstanceId, 'hex'),
-      },
+      writer: this.#writer(options.charonInstanceId),
       operations: batch.map(encodeOperation),
     };
     return this.#stream.apply(request, options);
+  }
+
+  async reportInSync(options?: CallOptions): Promise<void> {
+    await this.#unary<ReportInSyncResponse>('ReportInSync', options, (callOptions, done) =>
+      this.#client.reportInSync({ writer: this.#writer('') }, new Metadata(), callOptions, done),
+    );
+  }
+
+  async status(options?: CallOptions): Promise<DataplaneStatus> {
+    const response = await this.#unary<GetStatusResponse>('GetStatus', options, (callOptions, done) =>
+      this.#client.getStatus({}, new Metadata(), callOptions, done),
+    );
+    return decodeStatus(response);
   }
 
   async listSas(nonce: Uint8Array, options?: CallOptions): Promise<SaListing> {
@@ -208,6 +221,14 @@ export class LagopusDataplane implements DataplanePort, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stream?.close();
     this.#client.close();
+  }
+
+  #writer(charonInstanceId: string): Writer {
+    return {
+      ownerId: this.#ownerId,
+      epoch: this.#epoch,
+      charonInstanceId: Buffer.from(charonInstanceId, 'hex'),
+    };
   }
 
   #listSas<Entry>(

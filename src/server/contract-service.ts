@@ -11,6 +11,7 @@ import {
   ApplyStreamRequest,
   type ApplyStreamResponse,
   type GetCapabilitiesResponse,
+  type GetStatusResponse,
   type IpsecServiceServer,
   IpsecServiceService,
   type ListPoliciesRequest,
@@ -34,7 +35,7 @@ const MAX_NONCE_BYTES = 64;
 export type ContractBackend = {
   readonly bootId: Buffer;
   readonly capabilities: GetCapabilitiesResponse;
-  readonly writers: Pick<Writers, 'acquire' | 'attend'>;
+  readonly writers: Pick<Writers, 'acquire' | 'attend' | 'check'>;
   readonly events: Pick<EventLog, 'open'>;
   readonly revisions: Pick<Revisions, 'of'>;
   /**
@@ -44,6 +45,9 @@ export type ContractBackend = {
   readonly apply: (request: ApplyRequest) => ApplyResponse | Promise<ApplyResponse>;
   readonly listSas: (request: ListSasRequest) => readonly Reading<SaState>[];
   readonly listPolicies: (request: ListPoliciesRequest) => readonly Reading<PolicyState>[];
+  /** A writer's first comparison is done. */
+  readonly onInSync: () => void;
+  readonly status: () => Omit<GetStatusResponse, 'bootId'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Aborted when streams that never end by themselves have to. */
@@ -239,6 +243,16 @@ export function createService({ backend, logger }: ContractServiceOptions): Ipse
     getRevision: unary(({ ownerId }) => {
       const { bootId, revisions } = backend();
       return { bootId, revision: revisions.of(ownerId) };
+    }),
+    reportInSync: unary(({ writer }) => {
+      const { writers, onInSync } = backend();
+      writers.check(writer);
+      onInSync();
+      return {};
+    }),
+    getStatus: unary(() => {
+      const { bootId, status: read } = backend();
+      return { bootId, ...read() };
     }),
     watchEvents: (call) => {
       try {

@@ -30,6 +30,8 @@ export type DataplaneCapabilities = {
   readonly takesReplayState: boolean;
   /** SPIs come out of few slots, and every one that is reserved takes one: none is reserved ahead. */
   readonly hasScarceSpis: boolean;
+  /** Holds traffic back from its start until it is told that a first comparison is done. */
+  readonly waitsForInSync: boolean;
 };
 
 export type RefusalCode =
@@ -134,6 +136,8 @@ export type DataplanePort = {
   /** Makes us the owner's writer and fences every earlier one, our own earlier batches included. */
   readonly acquireWriter: (options?: CallOptions) => Promise<void>;
   readonly apply: (batch: readonly Operation[], options: ApplyOptions) => Promise<ApplyOutcome>;
+  /** A first comparison since we are the writer is done: what charon has is in, as far as it can be. */
+  readonly reportInSync: (options?: CallOptions) => Promise<void>;
   /** With key fingerprints under `nonce`. */
   readonly listSas: (nonce: Uint8Array, options?: CallOptions) => Promise<SaListing>;
   readonly listPolicies: (options?: UsageOptions) => Promise<PolicyListing>;

@@ -6,6 +6,7 @@ import { DeletionGuard } from './deletion-guard.ts';
 import { DesiredState } from './desired-state.ts';
 import type { DryRun } from './dry-run.ts';
 import { ExpiredSas } from './expired-sas.ts';
+import { InSyncReport } from './in-sync-report.ts';
 import { InitiateRequests } from './initiate-requests.ts';
 import { Inspection } from './inspection.ts';
 import { type Jitter, jitter } from './jitter.ts';
@@ -70,6 +71,7 @@ export class SyncEngine implements AsyncDisposable {
   readonly #comparisons: ComparisonLoop;
   readonly #cycle: RepairCycle;
   readonly #inspection: Inspection;
+  readonly #inSync: InSyncReport;
   readonly #expired = new ExpiredSas();
   #link: LinkState = INITIAL_LINK;
   #charonInstanceId = '';
@@ -99,6 +101,7 @@ export class SyncEngine implements AsyncDisposable {
       backOff: { ...ACQUIRE_BACK_OFF, jitter: this.#jitter },
     });
     this.#journal = new SaJournal({ clock });
+    this.#inSync = new InSyncReport(dataplane);
     this.#comparisons = new ComparisonLoop({
       ...{ clock, tasks, logger },
       backOff: repairBackOff,
@@ -393,11 +396,13 @@ export class SyncEngine implements AsyncDisposable {
     const link = this.#link;
     const snapshot = this.#snapshots;
     if (link.kind !== 'up') return undefined;
-    return await this.#cycle.run({
+    const summary = await this.#cycle.run({
       ...{ capabilities: link.capabilities, isCompared: this.#isCompared, signal },
       isCurrent: () => this.#link === link && this.#snapshots === snapshot,
       onCompared: () => this.#onCompared(),
     });
+    if (summary !== undefined) await this.#inSync.after(summary, link, { signal });
+    return summary;
   }
 
   #onCompared(): void {

@@ -15,6 +15,8 @@ const relay = z.strictObject({
   openconfigd: hostPort.optional(),
   /** Releases that number messages alike; `as-vsw`: openconfigd and vsw were built with the same ones. */
   messages: z.enum(['as-vsw', '0.8.0-0.8.2', '0.8.3']).default('as-vsw'),
+  /** Tunnel interfaces stay closed in a vsw that has started, until an agent has brought what charon has. */
+  holdTunnels: z.boolean().default(true),
   /** In openconfigd's place: `set` lines, as its `commands` prints them. */
   routerFile: absolutePath.optional(),
 });
@@ -26,6 +28,7 @@ export const vswConfigSchema = z
     /** The VRFs that carry tunnels. The first one is that of tunnels no VRF is named for. */
     vrfs: z.array(vrfName).min(1, 'expected the VRFs that carry tunnels').max(64),
     via: z.enum(['relay', 'pfkey']).default('relay'),
+    /** With `via: relay` always there; with `via: pfkey` only when it is written down. */
     relay: relay.optional(),
     /** vsw's PF_KEY sockets; VRF stands for the VRF's name. */
     pfkeySocket: absolutePath
@@ -59,13 +62,6 @@ export const vswConfigSchema = z
         message: 'expected openconfigd or routerFile, not both',
       });
     }
-    if (config.via === 'pfkey' && config.relay !== undefined) {
-      context.addIssue({
-        code: 'custom',
-        path: ['relay'],
-        message: 'belongs to via: relay; with via: pfkey vsw subscribes to openconfigd itself',
-      });
-    }
   });
 
 export type VswConfig = z.output<typeof vswConfigSchema>;
@@ -77,7 +73,12 @@ export function pfkeySocketOf({ pfkeySocket }: VswConfig, vrf: string): string {
 
 export type RelayConfig = NonNullable<VswConfig['relay']>;
 
-/** What `via: relay` has when the file says nothing. */
-export const defaultRelay: RelayConfig = { listen: '127.0.0.1:2660', messages: 'as-vsw' };
+/**
+ * What is between vsw and openconfigd. With `via: pfkey` vsw may subscribe to openconfigd itself: undefined
+ * then.
+ */
+export function relayOf({ via, relay: configured }: VswConfig): RelayConfig | undefined {
+  return configured ?? (via === 'relay' ? relay.parse({}) : undefined);
+}
 
 export const DEFAULT_OPENCONFIGD = '127.0.0.1:2650';

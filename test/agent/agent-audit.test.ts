@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
 import { agentConfigSchema, askAgent, runAgent } from '../../src/agent/index.ts';
+import { Direction } from '../../src/proto/index.ts';
 import { silentLogger } from '../../src/util/index.ts';
 import { sampleSa } from '../keyfeed/samples.ts';
 import { command } from '../support/command.ts';
@@ -63,6 +64,12 @@ test('an agent tells where charon and its plugin do not agree: status, explain a
     stop.abort();
     await running;
   });
+  dataplane.status = {
+    spiSlots: [
+      { vrf: 'vrf1', direction: Direction.DIRECTION_INBOUND, slots: 127, used: 12, collisionOdds: 0.09375 },
+    ],
+    notes: ['openconfigd is lost'],
+  };
   const call = (): { readonly signal: AbortSignal } => ({ signal: AbortSignal.timeout(5_000) });
 
   const { audit } = await eventually('both findings', async () => {
@@ -92,6 +99,12 @@ test('an agent tells where charon and its plugin do not agree: status, explain a
     /^differs +inbound esp c0a80009: listed by charon \(lost\{7\}\), not told by its plugin/m,
   );
   assert.match(stdout, /^differs +outbound esp c0a80001: told by the plugin, not listed by charon/m);
+  assert.match(stdout, /^SPI slots +vrf1 inbound 12 of 127; .* 9\.4 %$/m);
+  assert.match(stdout, /^note +openconfigd is lost$/m);
+  assert.match(text, /^lagopus_ipsec_spi_slots_used\{vrf="vrf1",direction="inbound"\} 12$/m);
+  dataplane.status = undefined;
+  const without = await askAgent(socket, 'status', call());
+  assert.deepEqual([without.spiSlots, without.dataplaneNotes], [[], []], 'one that knows no such call');
   const plan = await askAgent(socket, 'plan', call());
   assert.deepEqual(
     plan.rekeys.map(({ sa }) => sa),

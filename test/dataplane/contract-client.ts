@@ -6,6 +6,7 @@ import {
   type ApplyResponse,
   type GetCapabilitiesResponse,
   type GetRevisionResponse,
+  type GetStatusResponse,
   IpsecServiceClient,
   ListPoliciesRequest,
   ListSasRequest,
@@ -111,6 +112,16 @@ export class ContractClient implements Disposable {
       revisions.push(revision);
     }
     return revisions;
+  }
+
+  /** As an agent does after its first comparison. */
+  async reportInSync(): Promise<void> {
+    const { writer } = this.request([]);
+    await answer((callback) => this.grpc.reportInSync({ writer }, callback));
+  }
+
+  status(): Promise<GetStatusResponse> {
+    return answer((callback) => this.grpc.getStatus({}, callback));
   }
 
   async policies(): Promise<readonly PolicyState[]> {

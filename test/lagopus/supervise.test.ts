@@ -15,6 +15,7 @@ const CAPABILITIES = {
   routeInterface: undefined,
   takesReplayState: true,
   hasScarceSpis: false,
+  waitsForInSync: false,
 };
 
 test('connects when the dataplane comes, says when it goes, and finds it again', async () => {

@@ -15,6 +15,7 @@ import {
   type ApplyStreamResponse,
   Feature,
   GetCapabilitiesResponse,
+  type GetStatusResponse,
   type IpsecServiceServer,
   IpsecServiceService,
   type ListPoliciesRequest,
@@ -91,6 +92,14 @@ export class FakeDataplane implements AsyncDisposable {
   ackLatencyUs = 100;
   /** As its capabilities state it, at the next connection. */
   mustReserveSpi = false;
+  /** As its capabilities state it, at the next connection. */
+  waitsForInSync = false;
+  /** With which epoch it was told that a comparison is done, and how many SAs it had then. */
+  readonly inSyncReports: { readonly epoch: bigint; readonly sas: number }[] = [];
+  /** Called when it is told; what it throws is the answer. */
+  onReport: () => void = () => undefined;
+  /** What it says of itself; undefined: it knows no such call. */
+  status: Omit<GetStatusResponse, 'bootId'> | undefined = { spiSlots: [], notes: [] };
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   listings = 0;
@@ -191,6 +200,20 @@ export class FakeDataplane implements AsyncDisposable {
       getRevision: (call, done) => {
         if (!this.hasRevisions) done({ code: status.UNIMPLEMENTED, details: 'as the test wants it' });
         else done(null, { bootId: this.#bootId, revision: this.#revision(call.request.ownerId) });
+      },
+      reportInSync: (call, done) => {
+        try {
+          this.onReport();
+        } catch (error) {
+          done({ code: status.UNAVAILABLE, details: String(error) });
+          return;
+        }
+        this.inSyncReports.push({ epoch: call.request.writer?.epoch ?? 0n, sas: this.sas.length });
+        done(null, {});
+      },
+      getStatus: (_call, done) => {
+        if (this.status === undefined) done({ code: status.UNIMPLEMENTED, details: 'as the test wants it' });
+        else done(null, { bootId: this.#bootId, ...this.status });
       },
       watchEvents: (call) => {
         this.#watchers.set(call, call.request.agentId);
@@ -319,6 +342,7 @@ export class FakeDataplane implements AsyncDisposable {
       maxBatch: this.maxBatch,
       spi: { min: 256, max: 0xffffffff, mustReserve: this.mustReserveSpi },
       routeInterface: 'fake0',
+      waitsForInSync: this.waitsForInSync,
     });
   }
 

@@ -18,8 +18,9 @@ import { inRepository } from './repository.ts';
 
 export type RouterGatewayOptions = Pick<CharonOptions, 'logLevels' | 'extra'> & {
   readonly vrfs?: readonly string[];
-  /** Without a relay vsw subscribes to openconfigd itself. */
   readonly via?: 'relay' | 'pfkey';
+  /** With `via: pfkey`: else vsw subscribes to openconfigd itself. */
+  readonly isRelayed?: boolean;
   readonly openconfigd?: OpenconfigdOptions;
   readonly vsw?: Partial<VswOptions>;
   /** Top-level keys put over the generated configurations. */
@@ -72,7 +73,7 @@ export class RouterGateway {
       await FakeOpenconfigd.start({ config: routerConfig(...vrfs), ...options.openconfigd }),
     );
     const driver = await startDriver(lab, site, options, relayPort, openconfigd);
-    const server = options.via === 'pfkey' ? openconfigd.address : `127.0.0.1:${relayPort}`;
+    const server = isRelayed(options) ? `127.0.0.1:${relayPort}` : openconfigd.address;
     const vsw = lab.use(await startVsw(site, server, options));
     const charon = await startCharon(lab, site, options);
     const agent = await startAgent(lab, site, options, charon);
@@ -84,6 +85,11 @@ export class RouterGateway {
 
   async restartAgent(): Promise<void> {
     await this.agent.process.kill();
+    await this.startAgent();
+  }
+
+  /** In the place of one that has ended. */
+  async startAgent(): Promise<void> {
     this.agent = await startAgent(this.#lab, this.site, this.#options, this.charon);
     await this.agent.waitReady();
   }
@@ -102,6 +108,10 @@ export class RouterGateway {
   async restartVsw(): Promise<void> {
     await this.vsw.restart();
   }
+}
+
+function isRelayed(options: RouterGatewayOptions): boolean {
+  return options.via !== 'pfkey' || options.isRelayed === true;
 }
 
 /** Where vsw's PF_KEY socket of a VRF is. */
@@ -135,9 +145,10 @@ async function startDriver(
   const settings = {
     listen: driverTarget(site),
     vrfs: options.vrfs ?? ['vrf1'],
-    ...(options.via === 'pfkey'
-      ? { via: 'pfkey' }
-      : { relay: { listen: `127.0.0.1:${relayPort}`, openconfigd: openconfigd.address } }),
+    via: options.via ?? 'relay',
+    ...(isRelayed(options)
+      ? { relay: { listen: `127.0.0.1:${relayPort}`, openconfigd: openconfigd.address } }
+      : {}),
     pfkeySocket: join(site.dir, 'lagopus-VRF.sock'),
     journal: join(site.dir, 'vsw-journal.json'),
     statusSocket: join(site.dir, 'vsw-status.sock'),

@@ -11,6 +11,7 @@ const capabilities: DataplaneCapabilities = {
   routeInterface: undefined,
   takesReplayState: true,
   hasScarceSpis: false,
+  waitsForInSync: false,
 };
 
 const STATES = {

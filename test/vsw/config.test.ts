@@ -25,7 +25,6 @@ describe('the vsw driver’s configuration', () => {
     assert.match(problem({ vrfs, unknown: 1 }), /unknown/);
     const both = { openconfigd: '127.0.0.1:2650', routerFile: '/etc/router.conf' };
     assert.match(problem({ vrfs, relay: both }), /relay: expected openconfigd or routerFile, not both/);
-    assert.match(problem({ vrfs, via: 'pfkey', relay: {} }), /relay: belongs to via: relay/);
     assert.match(problem({ vrfs, listen: 'tcp://127.0.0.1:1' }), /tls: .*insecure/);
   });
 });

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import {
+  Direction,
   ExpiryReason,
+  type GetStatusResponse,
   type ListPoliciesRequest,
   type ListSasRequest,
   ResultCode,
@@ -17,7 +19,7 @@ import {
 } from '../../server/index.ts';
 import { type Clock, errorMessage, type Logger } from '../../util/index.ts';
 import type { PfkeyMessage } from '../pfkey/index.ts';
-import { SlotTable } from '../slots/index.ts';
+import { SLOT_COUNT, SlotTable } from '../slots/index.ts';
 import { adoptedSa } from './adopted-sa.ts';
 import type { Via } from './algorithms.ts';
 import { Applier } from './applier.ts';
@@ -46,6 +48,12 @@ export type BootOptions = {
   readonly clock: Clock;
   readonly eventHistory: number;
   readonly surveySeconds: number;
+  /** Traffic is held back until `onInSync`. */
+  readonly waitsForInSync: boolean;
+  /** The first snapshot of charon's is in. */
+  readonly onInSync: () => void;
+  /** For a person. */
+  readonly notes: () => readonly string[];
   readonly onChange: () => void;
   readonly logger: Logger;
 };
@@ -57,6 +65,12 @@ export type SlotUse = {
   readonly used: number;
   readonly nextCollisionOdds: number;
 };
+
+const contractDirections = {
+  both: Direction.DIRECTION_UNSPECIFIED,
+  inbound: Direction.DIRECTION_INBOUND,
+  outbound: Direction.DIRECTION_OUTBOUND,
+} as const;
 
 /** Everything of one life of vsw, from its start to its end: nothing of it outlives that. */
 export class Boot implements Disposable {
@@ -112,7 +126,10 @@ export class Boot implements Disposable {
     });
     this.backend = {
       bootId,
-      capabilities: capabilities({ via, bootId, vrfs: [...links.keys()] }),
+      capabilities: capabilities({
+        ...{ via, bootId, vrfs: [...links.keys()] },
+        waitsForInSync: options.waitsForInSync,
+      }),
       writers,
       events: this.#events,
       revisions: this.#revisions,
@@ -120,6 +137,8 @@ export class Boot implements Disposable {
       listSas: (request) => this.#listSas(request),
       listPolicies: ({ ownerId }: ListPoliciesRequest) =>
         this.#spd.list(ownerId).map((record) => () => this.#spd.state(record)),
+      onInSync: options.onInSync,
+      status: () => this.#status(),
       now: clock.now,
       stop: this.#stop.signal,
     };
@@ -210,6 +229,16 @@ export class Boot implements Disposable {
     this.#lifetimes.stopAll();
     this.#sad.clear();
     this.#spd.clear();
+  }
+
+  #status(): Omit<GetStatusResponse, 'bootId'> {
+    return {
+      spiSlots: this.slotUse.map(({ vrf, direction, used, nextCollisionOdds }) => ({
+        ...{ vrf, used, slots: SLOT_COUNT, collisionOdds: nextCollisionOdds },
+        direction: contractDirections[direction],
+      })),
+      notes: [...this.#options.notes()],
+    };
   }
 
   #listSas({ ownerId, fingerprintNonce: nonce, countersOnly }: ListSasRequest) {

@@ -11,8 +11,9 @@ export function capabilities(options: {
   readonly via: Via;
   readonly bootId: Buffer;
   readonly vrfs: readonly string[];
+  readonly waitsForInSync: boolean;
 }): GetCapabilitiesResponse {
-  const { via, bootId, vrfs } = options;
+  const { via, bootId, vrfs, waitsForInSync } = options;
   return {
     bootId,
     server: `lagopus-ipsec-agent vsw (${via})`,
@@ -28,6 +29,7 @@ export function capabilities(options: {
     ackLatencyUs: ACK_LATENCY_US,
     spi: { min: MIN_SPI, max: 0xffffffff, mustReserve: true },
     maxBatch: MAX_BATCH,
+    waitsForInSync,
     routeInterface: '',
   };
 }

@@ -11,7 +11,14 @@ function relayLines({ relay }: VswStatus): readonly string[] {
         : `openconfigd ${upstream.target}${upstream.kind === 'lost' ? `, lost: ${upstream.reason}` : ''}`;
   const filtered =
     relay.filteredChanges === 0 ? '' : `; ${relay.filteredChanges} ipsec lines of it not passed on`;
-  return [`vsw:       ${relay.vsw}`, `upstream:  ${from}${filtered}`];
+  const { heldTunnels } = relay;
+  return [
+    `vsw:       ${relay.vsw}`,
+    `upstream:  ${from}${filtered}`,
+    ...(heldTunnels.length === 0
+      ? []
+      : [`closed:    ${heldTunnels.join(', ')}, until an agent has brought what charon has`]),
+  ];
 }
 
 /** What a person reads of a status as the driver sends it. */

@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { ContractServer, createService, listen, RequestError } from '../../server/index.ts';
 import { type Clock, errorMessage, type Logger, systemClock } from '../../util/index.ts';
-import { DEFAULT_OPENCONFIGD, defaultRelay, pfkeySocketOf, type VswConfig } from '../config.ts';
+import { DEFAULT_OPENCONFIGD, pfkeySocketOf, type RelayConfig, relayOf, type VswConfig } from '../config.ts';
 import { MessageType, type PfkeyMessage } from '../pfkey/index.ts';
-import { deafAdvice, Relay, type RelayOptions, type RelayStatus } from '../relay/index.ts';
+import { Relay, type RelayOptions, type RelayStatus } from '../relay/index.ts';
 import { Boot, type SlotUse } from './boot.ts';
 import { Journal, type JournalEntries } from './journal.ts';
 import { PfkeyLink } from './pfkey-link.ts';
 import { PfkeyPolicies } from './pfkey-policies.ts';
 import { PfkeySurface } from './pfkey-surface.ts';
 import { RelaySurface } from './relay-surface.ts';
+import { statusNotes } from './status-notes.ts';
 import { StatusServer } from './status-server.ts';
 import type { Surface } from './surface.ts';
 
@@ -76,7 +77,9 @@ export class VswDriver implements AsyncDisposable {
   static async start(config: VswConfig, logger: Logger): Promise<VswDriver> {
     const driver = new VswDriver(config, logger);
     try {
-      if (config.via === 'relay') driver.#relay = await Relay.start(driver.#relayOptions());
+      const relay = relayOf(config);
+      if (relay !== undefined) driver.#relay = await Relay.start(driver.#relayOptions(relay));
+      else logger.warn('no relay: nothing keeps the tunnel interfaces of vsw closed until SAs are there');
       await driver.#statusServer.listen(config.statusSocket);
       await listen(driver.#server.grpc, config);
       logger.info({ listen: config.listen, via: config.via, relay: driver.#relay?.port }, 'vsw driver ready');
@@ -113,8 +116,8 @@ export class VswDriver implements AsyncDisposable {
     return this.#disposal;
   }
 
-  #relayOptions(): RelayOptions {
-    const { listen: address, openconfigd, messages, routerFile } = this.#config.relay ?? defaultRelay;
+  #relayOptions(relay: RelayConfig): RelayOptions {
+    const { listen: address, openconfigd, messages, routerFile, holdTunnels } = relay;
     const numberings = { 'as-vsw': 'as-vsw', '0.8.0-0.8.2': 'old', '0.8.3': 'new' } as const;
     return {
       listen: address,
@@ -126,8 +129,9 @@ export class VswDriver implements AsyncDisposable {
               numbering: numberings[messages],
             }
           : { kind: 'file', path: routerFile },
+      holdTunnels,
       onReady: () => this.#begin(),
-      onLost: (reason) => this.#finish(reason),
+      onLost: (reason) => this.#onStreamLost(reason),
       logger: this.#logger,
     };
   }
@@ -144,14 +148,14 @@ export class VswDriver implements AsyncDisposable {
   }
 
   #why(): string {
-    if (this.#relay !== undefined && !this.#relay.isReady) {
+    if (this.#config.via === 'relay' && this.#relay?.isReady === false) {
       const { vsw } = this.#relay.status;
       if (vsw === 'subscribed') return 'vsw has no network instances yet: its configuration has not come';
       const what = vsw === 'lost' ? 'vsw ended, or is deaf' : 'vsw has not subscribed';
       const { length } = this.#left.sas;
       const left =
         length === 0 ? '' : `; until then a vsw that still runs forwards with the ${length} SAs it has`;
-      return `${what}: ${deafAdvice(this.#relayOptions().listen)}${left}`;
+      return `${what}: ${this.#relay.deafAdvice}${left}`;
     }
     const down = [...this.#links.values()].find(({ isUp }) => !isUp);
     if (down === undefined) return this.#problem;
@@ -166,8 +170,13 @@ export class VswDriver implements AsyncDisposable {
     this.#boot?.surveySlots();
   }
 
+  #onStreamLost(reason: string): void {
+    // With `via: pfkey` it is PF_KEY that tells whether vsw still has what it had.
+    if (this.#config.via === 'relay') this.#finish(reason);
+  }
+
   #onPfkeyDown(vrf: string, reason: string): void {
-    // With a relay it is vsw's stream that tells whether vsw still has what it had.
+    // With `via: relay` it is vsw's stream that tells that.
     if (this.#config.via === 'pfkey') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
   }
 
@@ -178,7 +187,7 @@ export class VswDriver implements AsyncDisposable {
 
   /** vsw is there with everything that is needed, for all we know. */
   #begin(): void {
-    const isReady = this.#relay?.isReady ?? this.#config.via === 'pfkey';
+    const isReady = this.#config.via === 'pfkey' || this.#relay?.isReady === true;
     const isUp = [...this.#links.values()].every((link) => link.isUp);
     if (this.#boot !== undefined || this.#isBooting || !isReady || !isUp || this.#disposal !== undefined)
       return;
@@ -200,7 +209,9 @@ export class VswDriver implements AsyncDisposable {
     // Those of a stream are gone with the vsw that had them.
     if (via === 'relay') this.#policies.clear();
     const policies = this.#policies;
-    const relaySurface = this.#relay === undefined ? undefined : new RelaySurface(this.#relay, policies);
+    const relay = this.#relay;
+    const relaySurface =
+      via === 'relay' && relay !== undefined ? new RelaySurface(relay, policies) : undefined;
     const surface: Surface = relaySurface ?? new PfkeySurface(linkOf, policies);
     if (relaySurface !== undefined) {
       for (const name of this.#config.vrfs) await relaySurface.closeByDefault(name);
@@ -220,6 +231,9 @@ export class VswDriver implements AsyncDisposable {
       clock: this.#clock,
       eventHistory: this.#config.eventHistory,
       surveySeconds: this.#config.surveySeconds,
+      waitsForInSync: relay?.holdsTunnels ?? false,
+      onInSync: () => relay?.openTunnels(),
+      notes: () => statusNotes(this.status),
       onChange: () => this.#journal.touch(),
       logger: this.#logger,
     });

@@ -7,7 +7,7 @@
  * Invariants: a transaction is written whole; vsw's stream is never ended from here; upstream's
  * `security ipsec` does not reach vsw, and ours does not reach upstream; nothing is injected before vsw
  * has its network instances; after an interruption upstream's difference is passed on, and nothing when
- * it says nothing.
+ * it says nothing; a tunnel interface of a vsw that has started is closed until it is opened.
  */
 export type { Change } from './changes.ts';
 export type { Numbering } from './messages.ts';

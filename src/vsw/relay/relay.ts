@@ -19,6 +19,7 @@ import {
 } from './messages.ts';
 import { OpenconfigdUpstream } from './openconfigd-upstream.ts';
 import { StaticUpstream } from './static-upstream.ts';
+import { TunnelGate } from './tunnel-gate.ts';
 import type { RegisterCall, Upstream, UpstreamEvents, UpstreamStatus } from './upstream.ts';
 
 export type RelayOptions = {
@@ -27,6 +28,8 @@ export type RelayOptions = {
   readonly upstream:
     | { readonly kind: 'openconfigd'; readonly target: string; readonly numbering: Numbering | 'as-vsw' }
     | { readonly kind: 'file'; readonly path: string };
+  /** Keeps tunnel interfaces closed in a vsw that has started, until `openTunnels`. */
+  readonly holdTunnels: boolean;
   /** vsw has its network instances and takes what is injected. */
   readonly onReady: () => void;
   /** vsw's stream ended: whatever it held is gone, or it is deaf. */
@@ -39,6 +42,8 @@ export type RelayStatus = {
   readonly upstream: UpstreamStatus | undefined;
   /** Upstream's `security ipsec` lines that were kept from vsw. */
   readonly filteredChanges: number;
+  /** Tunnel interfaces that are kept closed. */
+  readonly heldTunnels: readonly string[];
 };
 
 type VswStream = ServerDuplexStream<ConfigRequest, ConfigReply>;
@@ -88,6 +93,7 @@ export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
   readonly #server = new Server();
   readonly #mirror = new ConfigMirror();
+  readonly #gate = new TunnelGate();
   readonly #silence: NodeJS.Timeout;
   #upstream: Upstream | undefined;
   #vsw: VswStream | undefined;
@@ -138,6 +144,15 @@ export class Relay implements AsyncDisposable {
     return this.#isReady;
   }
 
+  get holdsTunnels(): boolean {
+    return this.#options.holdTunnels;
+  }
+
+  /** What to do about a vsw that does not listen. */
+  get deafAdvice(): string {
+    return deafAdvice(this.#options.listen);
+  }
+
   get status(): RelayStatus {
     const vsw = this.#isReady
       ? 'ready'
@@ -146,7 +161,12 @@ export class Relay implements AsyncDisposable {
         : this.#wasSubscribed
           ? 'lost'
           : 'never-subscribed';
-    return { vsw, upstream: this.#upstream?.status, filteredChanges: this.#filteredChanges };
+    return {
+      vsw,
+      upstream: this.#upstream?.status,
+      filteredChanges: this.#filteredChanges,
+      heldTunnels: this.#gate.held,
+    };
   }
 
   /**
@@ -161,6 +181,14 @@ export class Relay implements AsyncDisposable {
       });
     }
     this.#write({ kind: 'commit', changes });
+  }
+
+  /** Until another vsw subscribes. */
+  openTunnels(): void {
+    const held = this.#gate.open();
+    if (held.length === 0) return;
+    this.#write({ kind: 'commit', changes: held });
+    this.#options.logger.info({ tunnels: held.map(({ path }) => path[2]) }, 'tunnel interfaces opened');
   }
 
   /** Whether upstream has told of a network instance of this name. */
@@ -195,6 +223,8 @@ export class Relay implements AsyncDisposable {
     if (this.#vsw !== undefined) this.#lose(this.#vsw, 'another vsw subscribed');
     this.#vsw = stream;
     this.#wasSubscribed = true;
+    if (this.#options.holdTunnels) this.#gate.close();
+    else this.#gate.open();
     logger.info({ peer: stream.getPeer() }, 'vsw subscribes');
     void this.#upstream?.[Symbol.asyncDispose]();
     this.#upstream = undefined;
@@ -271,7 +301,7 @@ export class Relay implements AsyncDisposable {
   }
 
   #forward(changes: readonly Change[]): void {
-    this.#write({ kind: 'commit', changes });
+    this.#write({ kind: 'commit', changes: this.#gate.pass(changes) });
     if (this.#isReady || !changes.some(({ path }) => startsWith(path, NETWORK_INSTANCES))) return;
     this.#isReady = true;
     this.#options.onReady();

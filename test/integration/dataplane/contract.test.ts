@@ -427,6 +427,9 @@ describe('the contract over a unix socket', () => {
       message: /fenced/,
     });
 
+    await assert.rejects(first.reportInSync(), { code: status.FAILED_PRECONDITION, message: /fenced/ });
+    await second.reportInSync();
+
     const other = await client.one(addSa(copyOf(sa)));
     assert.equal(other.code, ResultCode.RESULT_CODE_SPI_COLLISION);
     assert.equal((await client.one(deleteSa(sa.id))).code, ResultCode.RESULT_CODE_SPI_COLLISION);
@@ -435,6 +438,12 @@ describe('the contract over a unix socket', () => {
       [sa.id?.spi],
     );
     await second.must(deleteSa(sa.id));
+  });
+
+  it('says of itself that it waits for nobody, and has no scarce places for SPIs', async () => {
+    const { bootId, waitsForInSync } = await client.capabilities();
+    assert.equal(waitsForInSync, false);
+    assert.deepEqual(await client.status(), { bootId, spiSlots: [], notes: [] });
   });
 
   it('answers a stream in order, refusals of whole requests included', async () => {

@@ -23,13 +23,20 @@ export type EspPacket = {
 export type Sent =
   | { readonly kind: 'esp'; readonly packet: EspPacket }
   | { readonly kind: 'clear' }
-  | { readonly kind: 'dropped'; readonly reason: 'no policy' | 'discard' | 'no SA' };
+  | { readonly kind: 'dropped'; readonly reason: 'closed' | 'no policy' | 'discard' | 'no SA' };
 
 export type Received =
   | { readonly kind: 'delivered'; readonly inner: InnerPacket }
   | {
       readonly kind: 'dropped';
-      readonly reason: 'no SA' | 'addresses' | 'integrity' | 'no policy' | 'discard' | 'SPI of the policy';
+      readonly reason:
+        | 'closed'
+        | 'no SA'
+        | 'addresses'
+        | 'integrity'
+        | 'no policy'
+        | 'discard'
+        | 'SPI of the policy';
     };
 
 type Slot = { readonly spi: number; readonly values: SaValues };
@@ -44,6 +51,8 @@ export class Forwarding {
   readonly #tables: Record<Direction, Table>;
   readonly #nonces: NonceLog;
   readonly #vrf: string;
+  /** Whether a tunnel interface of the VRF is enabled: else nobody takes what is routed into it. */
+  isOpen = false;
   #policies: readonly HeldSp[] = [];
   /** By slot, one per tick: later packets overwrite. */
   readonly #acquires = new Map<number, InnerPacket>();
@@ -86,6 +95,7 @@ export class Forwarding {
 
   /** An inner packet routed to the tunnel interface. The slot is not checked for the policy's SPI. */
   send(inner: InnerPacket): Sent {
+    if (!this.isOpen) return { kind: 'dropped', reason: 'closed' };
     const policy = this.#policyFor('outbound', inner);
     if (policy === undefined) return { kind: 'dropped', reason: 'no policy' };
     if (policy.policy === 'discard') return { kind: 'dropped', reason: 'discard' };
@@ -117,6 +127,7 @@ export class Forwarding {
 
   /** A packet from the wire. There is no replay window. */
   receive({ spi, source, destination, key, inner }: EspPacket): Received {
+    if (!this.isOpen) return { kind: 'dropped', reason: 'closed' };
     const at = slotOf(spi);
     const slot = this.#tables.inbound.slots[at];
     if (slot === undefined || slot.spi !== spi) return { kind: 'dropped', reason: 'no SA' };

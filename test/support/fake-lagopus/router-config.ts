@@ -59,6 +59,8 @@ export class RouterConfig {
   readonly #installedSps = new Map<string, InstalledSp>();
   /** Subinterfaces with a tunnel, as `NAME INDEX`. */
   readonly #tunnels = new Set<string>();
+  /** Interfaces (`NAME`) and subinterfaces (`NAME INDEX`) that are enabled; without a word they are not. */
+  readonly #enabled = new Set<string>();
 
   constructor(ports: RouterPorts) {
     this.#ports = ports;
@@ -123,6 +125,10 @@ export class RouterConfig {
         instance.isIpsec = true;
         this.#ports.startIpsec(vrf);
       }
+      // Packets go through a tunnel whose interface and subinterface both are enabled (tunnel/ipsec/ipsec.go).
+      vrf.forwarding.isOpen = [...instance.interfaces].some(
+        (name) => this.#tunnels.has(name) && this.#enabled.has(name) && this.#enabled.has(interfaceOf(name)),
+      );
       if (!instance.isIpsec) continue;
       for (const entry of instance.wantedSas.values()) this.#applySa(vrf, instance, entry);
       for (const entry of instance.wantedSps.values()) this.#applySp(vrf, instance, entry);
@@ -130,8 +136,23 @@ export class RouterConfig {
   }
 
   #parseInterface(isSet: boolean, path: readonly string[]): void {
-    const [, , name, , , index, kind] = path;
-    if (isSet && kind === 'tunnel' && index !== undefined) this.#tunnels.add(`${name} ${index}`);
+    const [, , name, ...rest] = path;
+    if (name === undefined) return;
+    const isSub = rest[0] === 'subinterfaces';
+    const which = isSub ? `${name} ${rest[2]}` : name;
+    const [kind, leaf, value] = isSub ? rest.slice(3) : rest;
+    if (!isSet) {
+      // Of a leaf that is deleted vsw knows nothing (agents/config/delete_cmd.go): only of the whole.
+      if (kind !== undefined) return;
+      for (const known of this.#enabled) {
+        if (known === which || (!isSub && interfaceOf(known) === name)) this.#enabled.delete(known);
+      }
+      return;
+    }
+    if (isSub && kind === 'tunnel') this.#tunnels.add(which);
+    if (kind !== 'config' || leaf !== 'enabled') return;
+    if (value === 'true') this.#enabled.add(which);
+    else this.#enabled.delete(which);
   }
 
   #parseSet(name: string, rest: readonly string[]): void {
@@ -225,4 +246,8 @@ export class RouterConfig {
     }
     this.#installedSps.set(entry.name, { vrf, direction: entry.direction, selector: copy.selector });
   }
+}
+
+function interfaceOf(name: string): string {
+  return name.split(' ')[0] ?? name;
 }

@@ -5,6 +5,8 @@ export function routerConfig(...vrfs: readonly string[]): readonly string[] {
     `set interfaces interface if${at} config enabled true`,
     `set interfaces interface tif${at} config driver local`,
     `set interfaces interface tif${at} config type tunnel`,
+    `set interfaces interface tif${at} config enabled true`,
+    `set interfaces interface tif${at} subinterfaces subinterface 0 config enabled true`,
     `set interfaces interface tif${at} subinterfaces subinterface 0 tunnel config security ipsec`,
     `set network-instances network-instance ${vrf} config type L3VRF`,
     `set network-instances network-instance ${vrf} config enabled true`,

@@ -83,6 +83,7 @@ export class SimClient implements DataplanePort {
       routeInterface: undefined,
       takesReplayState: dataplane.takesReplayState,
       hasScarceSpis: false,
+      waitsForInSync: false,
     };
   }
 
@@ -119,6 +120,10 @@ export class SimClient implements DataplanePort {
       .finally(() => {
         this.#applying -= 1;
       });
+  }
+
+  reportInSync(): Promise<void> {
+    throw new InvariantError('this dataplane waits for no report');
   }
 
   async acquireWriter({ signal }: CallOptions = {}): Promise<void> {

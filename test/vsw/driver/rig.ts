@@ -33,6 +33,10 @@ export type RigOptions = {
   readonly vrfs?: readonly string[];
   readonly openconfigd?: OpenconfigdOptions;
   readonly vsw?: Partial<VswOptions>;
+  /** Between vsw and openconfigd; with `via: relay` always. */
+  readonly isRelayed?: boolean;
+  /** False: the client that stands for the agent never says that a comparison is done. */
+  readonly isInSync?: boolean;
 };
 
 /** A driver, a vsw behind it and an openconfigd before it; a client of the contract. */
@@ -44,10 +48,12 @@ export class Rig implements AsyncDisposable {
   driver: VswDriver;
   client: ContractClient;
   readonly #start: () => Promise<VswDriver>;
+  readonly #isInSync: boolean;
 
   private constructor(
     parts: Pick<Rig, 'dir' | 'openconfigd' | 'vsw' | 'said' | 'driver' | 'client'> & {
       readonly start: () => Promise<VswDriver>;
+      readonly isInSync: boolean;
     },
   ) {
     this.dir = parts.dir;
@@ -57,10 +63,12 @@ export class Rig implements AsyncDisposable {
     this.driver = parts.driver;
     this.client = parts.client;
     this.#start = parts.start;
+    this.#isInSync = parts.isInSync;
   }
 
   static async start(options: RigOptions = {}): Promise<Rig> {
-    const { via = 'relay', vrfs = ['vrf1'] } = options;
+    const { via = 'relay', vrfs = ['vrf1'], isInSync = true } = options;
+    const isRelayed = via === 'relay' || options.isRelayed === true;
     const dir = new TempDir();
     const said: string[] = [];
     const openconfigd = await FakeOpenconfigd.start({
@@ -73,9 +81,7 @@ export class Rig implements AsyncDisposable {
         listen: `unix://${join(dir.path, 'driver.sock')}`,
         vrfs: [...vrfs],
         via,
-        ...(via === 'relay'
-          ? { relay: { listen: `127.0.0.1:${port}`, openconfigd: openconfigd.address } }
-          : {}),
+        ...(isRelayed ? { relay: { listen: `127.0.0.1:${port}`, openconfigd: openconfigd.address } } : {}),
         pfkeySocket: join(dir.path, 'lagopus-VRF.sock'),
         journal: join(dir.path, 'journal.json'),
         statusSocket: join(dir.path, 'status.sock'),
@@ -89,21 +95,22 @@ export class Rig implements AsyncDisposable {
     };
     const driver = await startDriver();
     const vsw = await FakeVsw.start({
-      server: via === 'relay' ? `127.0.0.1:${port}` : openconfigd.address,
+      server: isRelayed ? `127.0.0.1:${port}` : openconfigd.address,
       pfkeyPath: (vrf) => join(dir.path, `lagopus-${vrf}.sock`),
       applyDelayMs: 5,
       ...options.vsw,
     });
     const client = new ContractClient(`unix://${join(dir.path, 'driver.sock')}`);
-    const rig = new Rig({ dir, openconfigd, vsw, said, driver, client, start: startDriver });
+    const rig = new Rig({ dir, openconfigd, vsw, said, driver, client, start: startDriver, isInSync });
     await rig.acquire();
     return rig;
   }
 
-  /** Waits until vsw was taken over, and takes the writer's role. */
+  /** Waits until vsw was taken over, takes the writer's role, and says that it has compared. */
   async acquire(): Promise<void> {
     await eventually('vsw is taken over', () => this.driver.status.problem === undefined);
     await this.client.acquire();
+    if (this.#isInSync) await this.client.reportInSync();
   }
 
   /** Beside the one that runs. */

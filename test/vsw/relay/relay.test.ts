@@ -54,6 +54,7 @@ async function startRig(
     await Relay.start({
       listen: '127.0.0.1:0',
       upstream: { kind: 'openconfigd', target: openconfigd.address, numbering: 'as-vsw' },
+      holdTunnels: true,
       onReady: () => undefined,
       onLost: (reason) => void lost.push(reason),
       logger: { ...silentLogger, warn: note, error: note },

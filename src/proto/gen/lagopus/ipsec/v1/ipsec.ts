@@ -23,6 +23,9 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
+  Direction,
+  directionFromJSON,
+  directionToJSON,
   Feature,
   featureFromJSON,
   featureToJSON,
@@ -274,6 +277,8 @@ export interface GetCapabilitiesResponse {
    * play no part.
    */
   routeInterface: string;
+  /** The server holds traffic back from its start until the first ReportInSync. */
+  waitsForInSync: boolean;
 }
 
 export interface AcquireWriterRequest {
@@ -442,6 +447,34 @@ export interface GetRevisionResponse {
    * is neither an error, nor unchanged, nor a reserved SPI, and with every hard expiry.
    */
   revision: bigint;
+}
+
+export interface ReportInSyncRequest {
+  writer: Writer | undefined;
+}
+
+export interface ReportInSyncResponse {
+}
+
+export interface GetStatusRequest {
+}
+
+/** A table of few places for SPIs, see SpiConstraints.must_reserve. */
+export interface SpiSlots {
+  vrf: string;
+  /** UNSPECIFIED: both directions share it. */
+  direction: Direction;
+  slots: number;
+  used: number;
+  /** Of an SPI that the peer draws, 0 to 1. */
+  collisionOdds: number;
+}
+
+export interface GetStatusResponse {
+  bootId: Buffer;
+  spiSlots: SpiSlots[];
+  /** For a person: what is not as it should be, and what to do. Never holds a key. */
+  notes: string[];
 }
 
 export interface WatchEventsRequest {
@@ -858,6 +891,7 @@ function createBaseGetCapabilitiesResponse(): GetCapabilitiesResponse {
     spi: undefined,
     maxBatch: 0,
     routeInterface: "",
+    waitsForInSync: false,
   };
 }
 
@@ -919,6 +953,9 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
     }
     if (message.routeInterface !== "") {
       writer.uint32(122).string(message.routeInterface);
+    }
+    if (message.waitsForInSync !== false) {
+      writer.uint32(128).bool(message.waitsForInSync);
     }
     return writer;
   },
@@ -1086,6 +1123,14 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
             message.routeInterface = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.waitsForInSync = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1151,6 +1196,11 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
         : isSet(object.route_interface)
         ? globalThis.String(object.route_interface)
         : "",
+      waitsForInSync: isSet(object.waitsForInSync)
+        ? globalThis.Boolean(object.waitsForInSync)
+        : isSet(object.waits_for_in_sync)
+        ? globalThis.Boolean(object.waits_for_in_sync)
+        : false,
     };
   },
 
@@ -1201,6 +1251,9 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
     if (message.routeInterface !== "") {
       obj.routeInterface = message.routeInterface;
     }
+    if (message.waitsForInSync !== false) {
+      obj.waitsForInSync = message.waitsForInSync;
+    }
     return obj;
   },
 
@@ -1226,6 +1279,7 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
       : undefined;
     message.maxBatch = object.maxBatch ?? 0;
     message.routeInterface = object.routeInterface ?? "";
+    message.waitsForInSync = object.waitsForInSync ?? false;
     return message;
   },
 };
@@ -3489,6 +3543,425 @@ export const GetRevisionResponse: MessageFns<GetRevisionResponse> = {
   },
 };
 
+function createBaseReportInSyncRequest(): ReportInSyncRequest {
+  return { writer: undefined };
+}
+
+export const ReportInSyncRequest: MessageFns<ReportInSyncRequest> = {
+  encode(message: ReportInSyncRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.writer !== undefined) {
+      Writer.encode(message.writer, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportInSyncRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportInSyncRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.writer = Writer.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportInSyncRequest {
+    return { writer: isSet(object.writer) ? Writer.fromJSON(object.writer) : undefined };
+  },
+
+  toJSON(message: ReportInSyncRequest): unknown {
+    const obj: any = {};
+    if (message.writer !== undefined) {
+      obj.writer = Writer.toJSON(message.writer);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReportInSyncRequest>, I>>(base?: I): ReportInSyncRequest {
+    return ReportInSyncRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReportInSyncRequest>, I>>(object: I): ReportInSyncRequest {
+    const message = createBaseReportInSyncRequest();
+    message.writer = (object.writer !== undefined && object.writer !== null)
+      ? Writer.fromPartial(object.writer)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseReportInSyncResponse(): ReportInSyncResponse {
+  return {};
+}
+
+export const ReportInSyncResponse: MessageFns<ReportInSyncResponse> = {
+  encode(_: ReportInSyncResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportInSyncResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportInSyncResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReportInSyncResponse {
+    return {};
+  },
+
+  toJSON(_: ReportInSyncResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReportInSyncResponse>, I>>(base?: I): ReportInSyncResponse {
+    return ReportInSyncResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReportInSyncResponse>, I>>(_: I): ReportInSyncResponse {
+    const message = createBaseReportInSyncResponse();
+    return message;
+  },
+};
+
+function createBaseGetStatusRequest(): GetStatusRequest {
+  return {};
+}
+
+export const GetStatusRequest: MessageFns<GetStatusRequest> = {
+  encode(_: GetStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): GetStatusRequest {
+    return {};
+  },
+
+  toJSON(_: GetStatusRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetStatusRequest>, I>>(base?: I): GetStatusRequest {
+    return GetStatusRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetStatusRequest>, I>>(_: I): GetStatusRequest {
+    const message = createBaseGetStatusRequest();
+    return message;
+  },
+};
+
+function createBaseSpiSlots(): SpiSlots {
+  return { vrf: "", direction: 0, slots: 0, used: 0, collisionOdds: 0 };
+}
+
+export const SpiSlots: MessageFns<SpiSlots> = {
+  encode(message: SpiSlots, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vrf !== "") {
+      writer.uint32(10).string(message.vrf);
+    }
+    if (message.direction !== 0) {
+      writer.uint32(16).int32(message.direction);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(24).uint32(message.slots);
+    }
+    if (message.used !== 0) {
+      writer.uint32(32).uint32(message.used);
+    }
+    if (message.collisionOdds !== 0) {
+      writer.uint32(41).double(message.collisionOdds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SpiSlots {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSpiSlots();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vrf = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.used = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.collisionOdds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SpiSlots {
+    return {
+      vrf: isSet(object.vrf) ? globalThis.String(object.vrf) : "",
+      direction: isSet(object.direction) ? directionFromJSON(object.direction) : 0,
+      slots: isSet(object.slots) ? globalThis.Number(object.slots) : 0,
+      used: isSet(object.used) ? globalThis.Number(object.used) : 0,
+      collisionOdds: isSet(object.collisionOdds)
+        ? globalThis.Number(object.collisionOdds)
+        : isSet(object.collision_odds)
+        ? globalThis.Number(object.collision_odds)
+        : 0,
+    };
+  },
+
+  toJSON(message: SpiSlots): unknown {
+    const obj: any = {};
+    if (message.vrf !== "") {
+      obj.vrf = message.vrf;
+    }
+    if (message.direction !== 0) {
+      obj.direction = directionToJSON(message.direction);
+    }
+    if (message.slots !== 0) {
+      obj.slots = Math.round(message.slots);
+    }
+    if (message.used !== 0) {
+      obj.used = Math.round(message.used);
+    }
+    if (message.collisionOdds !== 0) {
+      obj.collisionOdds = floatToJson(message.collisionOdds);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SpiSlots>, I>>(base?: I): SpiSlots {
+    return SpiSlots.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SpiSlots>, I>>(object: I): SpiSlots {
+    const message = createBaseSpiSlots();
+    message.vrf = object.vrf ?? "";
+    message.direction = object.direction ?? 0;
+    message.slots = object.slots ?? 0;
+    message.used = object.used ?? 0;
+    message.collisionOdds = object.collisionOdds ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetStatusResponse(): GetStatusResponse {
+  return { bootId: Buffer.alloc(0), spiSlots: [], notes: [] };
+}
+
+export const GetStatusResponse: MessageFns<GetStatusResponse> = {
+  encode(message: GetStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bootId.length !== 0) {
+      writer.uint32(10).bytes(message.bootId);
+    }
+    for (const v of message.spiSlots) {
+      SpiSlots.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.notes) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStatusResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bootId = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spiSlots.push(SpiSlots.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetStatusResponse {
+    return {
+      bootId: isSet(object.bootId)
+        ? Buffer.from(bytesFromBase64(object.bootId))
+        : isSet(object.boot_id)
+        ? Buffer.from(bytesFromBase64(object.boot_id))
+        : Buffer.alloc(0),
+      spiSlots: globalThis.Array.isArray(object?.spiSlots)
+        ? object.spiSlots.map((e: any) => SpiSlots.fromJSON(e))
+        : globalThis.Array.isArray(object?.spi_slots)
+        ? object.spi_slots.map((e: any) => SpiSlots.fromJSON(e))
+        : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: GetStatusResponse): unknown {
+    const obj: any = {};
+    if (message.bootId.length !== 0) {
+      obj.bootId = base64FromBytes(message.bootId);
+    }
+    if (message.spiSlots?.length) {
+      obj.spiSlots = message.spiSlots.map((e) => SpiSlots.toJSON(e));
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetStatusResponse>, I>>(base?: I): GetStatusResponse {
+    return GetStatusResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetStatusResponse>, I>>(object: I): GetStatusResponse {
+    const message = createBaseGetStatusResponse();
+    message.bootId = object.bootId ?? Buffer.alloc(0);
+    message.spiSlots = object.spiSlots?.map((e) => SpiSlots.fromPartial(e)) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseWatchEventsRequest(): WatchEventsRequest {
   return { ownerId: "", after: 0n, bootId: Buffer.alloc(0), agentId: "" };
 }
@@ -4493,6 +4966,30 @@ export const IpsecServiceService = {
     responseSerialize: (value: WatchEventsResponse): Buffer => Buffer.from(WatchEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchEventsResponse => WatchEventsResponse.decode(value),
   },
+  /**
+   * The writer's first comparison since it acquired the role is done: what charon has is in, as far as it
+   * can be. FAILED_PRECONDITION: the writer's epoch is fenced.
+   */
+  reportInSync: {
+    path: "/lagopus.ipsec.v1.IpsecService/ReportInSync" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportInSyncRequest): Buffer => Buffer.from(ReportInSyncRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportInSyncRequest => ReportInSyncRequest.decode(value),
+    responseSerialize: (value: ReportInSyncResponse): Buffer =>
+      Buffer.from(ReportInSyncResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportInSyncResponse => ReportInSyncResponse.decode(value),
+  },
+  /** How the server stands, beside its entries. */
+  getStatus: {
+    path: "/lagopus.ipsec.v1.IpsecService/GetStatus" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetStatusRequest): Buffer => Buffer.from(GetStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetStatusRequest => GetStatusRequest.decode(value),
+    responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
+  },
 } as const;
 
 export interface IpsecServiceServer extends UntypedServiceImplementation {
@@ -4515,6 +5012,13 @@ export interface IpsecServiceServer extends UntypedServiceImplementation {
   /** Whether a listing would show anything new. */
   getRevision: handleUnaryCall<GetRevisionRequest, GetRevisionResponse>;
   watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
+  /**
+   * The writer's first comparison since it acquired the role is done: what charon has is in, as far as it
+   * can be. FAILED_PRECONDITION: the writer's epoch is fenced.
+   */
+  reportInSync: handleUnaryCall<ReportInSyncRequest, ReportInSyncResponse>;
+  /** How the server stands, beside its entries. */
+  getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
 
 export interface IpsecServiceClient extends Client {
@@ -4616,6 +5120,41 @@ export interface IpsecServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchEventsResponse>;
+  /**
+   * The writer's first comparison since it acquired the role is done: what charon has is in, as far as it
+   * can be. FAILED_PRECONDITION: the writer's epoch is fenced.
+   */
+  reportInSync(
+    request: ReportInSyncRequest,
+    callback: (error: ServiceError | null, response: ReportInSyncResponse) => void,
+  ): ClientUnaryCall;
+  reportInSync(
+    request: ReportInSyncRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportInSyncResponse) => void,
+  ): ClientUnaryCall;
+  reportInSync(
+    request: ReportInSyncRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportInSyncResponse) => void,
+  ): ClientUnaryCall;
+  /** How the server stands, beside its entries. */
+  getStatus(
+    request: GetStatusRequest,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  getStatus(
+    request: GetStatusRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  getStatus(
+    request: GetStatusRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const IpsecServiceClient = makeGenericClientConstructor(
@@ -4633,6 +5172,10 @@ function bytesFromBase64(b64: string): Uint8Array {
 
 function base64FromBytes(arr: Uint8Array): string {
   return globalThis.Buffer.from(arr).toString("base64");
+}
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
