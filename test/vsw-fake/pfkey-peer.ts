@@ -112,7 +112,7 @@ export type SampleSpd = {
 /** A policy with an ESP tunnel request. */
 export function spdOf(spd: SampleSpd): readonly Extension[] {
   const end = (type: number, ip: string): Extension =>
-    write.address(type, { ip, port: 0, prefix: 24, protocol: 0 });
+    write.address(type, { ip, port: 0, prefix: 24, protocol: 255 });
   return [
     write.policy({
       type: spd.type ?? 2,

@@ -53,7 +53,8 @@ export const upperProtocols: ReadonlyMap<number, string> = new Map([
 ]);
 
 const MAX_PORT = 65535;
-const HIGHEST_PRIORITY = 0x7fffffff;
+/** What is above is one priority to vsw's cores (RTE_ACL_MAX_PRIORITY), and chance decides between two of it. */
+const HIGHEST_PRIORITY = 0x1fffffff;
 
 function unsupported(message: string): Refusal {
   return new Refusal(ResultCode.RESULT_CODE_UNSUPPORTED_FEATURE, message);

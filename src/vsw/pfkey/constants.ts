@@ -46,6 +46,8 @@ export const PolicyType = { discard: 0, protect: 2, bypass: 4 } as const;
 export const PolicyDirection = { inbound: 1, outbound: 2 } as const;
 
 export const IPPROTO_ESP = 50;
+/** IPSEC_PROTO_ANY: a selector with 0 would select IP's protocol 0 alone. */
+export const IPSEC_PROTO_ANY = 255;
 export const IPSEC_MODE_TUNNEL = 2;
 export const IPSEC_LEVEL_REQUIRE = 2;
 export const AF_INET = 2;

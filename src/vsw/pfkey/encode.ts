@@ -6,6 +6,7 @@ import {
   IPPROTO_ESP,
   IPSEC_LEVEL_REQUIRE,
   IPSEC_MODE_TUNNEL,
+  IPSEC_PROTO_ANY,
   MessageType,
   NAT_TYPE_ESP_IN_UDP,
   PF_KEY_V2,
@@ -136,10 +137,11 @@ function policyExtension(policy: PfkeyPolicy): Buffer {
 }
 
 function policyExtensions(policy: PfkeyPolicy): readonly Buffer[] {
+  const protocol = policy.protocol === 0 ? IPSEC_PROTO_ANY : policy.protocol;
   return [
     policyExtension(policy),
-    address(ExtensionType.addressSource, policy.source, policy.protocol),
-    address(ExtensionType.addressDestination, policy.destination, policy.protocol),
+    address(ExtensionType.addressSource, policy.source, protocol),
+    address(ExtensionType.addressDestination, policy.destination, protocol),
   ];
 }
 

@@ -1,7 +1,10 @@
 import type { NonceLog } from './nonce-log.ts';
 import { type Direction, identityOf, type SaValues } from './sa.ts';
 import { SLOT_COUNT, slotOf } from './slots.ts';
-import type { HeldSp, Selector } from './sp-manager.ts';
+import { ANY_PROTOCOL, type HeldSp, type Selector } from './sp-manager.ts';
+
+/** RTE_ACL_MAX_PRIORITY: cspd4.go cuts off what is above. */
+const MAX_PRIORITY = 0x1fffffff;
 
 export type InnerPacket = {
   readonly source: string;
@@ -79,7 +82,8 @@ export class Forwarding {
   }
 
   pushPolicies(policies: readonly HeldSp[]): void {
-    this.#policies = [...policies].sort((a, b) => b.priority - a.priority);
+    const priorityOf = ({ priority }: HeldSp): number => Math.min(Math.max(priority, 0), MAX_PRIORITY);
+    this.#policies = [...policies].sort((a, b) => priorityOf(b) - priorityOf(a));
   }
 
   takeAcquires(): readonly InnerPacket[] {
@@ -165,7 +169,7 @@ function matches(selector: Selector, { source, destination, protocol = 17 }: Inn
   return (
     isInside(source, selector.source, selector.sourcePrefix) &&
     isInside(destination, selector.destination, selector.destinationPrefix) &&
-    (selector.protocol === 0 || selector.protocol === protocol)
+    (selector.protocol === ANY_PROTOCOL || selector.protocol === protocol)
   );
 }
 

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { ENCRYPTION_KEY_BYTES, type Encryption, type Integrity } from './algorithms.ts';
 import type { SaValues } from './sa.ts';
-import type { Selector, SpDirection, SpPolicy, SpValues } from './sp-manager.ts';
+import { ANY_PROTOCOL, type Selector, type SpDirection, type SpPolicy, type SpValues } from './sp-manager.ts';
 
 /**
  * SAs and SPs as the configuration describes them (agents/config/set_cmd.go): leaves are collected as
@@ -33,7 +33,7 @@ export type SpEntry = {
   selector: { -readonly [K in keyof Selector]: Selector[K] };
 };
 
-const PROTOCOLS: Readonly<Record<string, number>> = { any: 0, icmp: 1, tcp: 6, udp: 17, sctp: 132 };
+const PROTOCOLS: Readonly<Record<string, number>> = { any: ANY_PROTOCOL, icmp: 1, tcp: 6, udp: 17, sctp: 132 };
 
 export function newSaEntry(spi: number): SaEntry {
   return {
@@ -63,7 +63,7 @@ export function newSpEntry(name: string): SpEntry {
       destination: '0.0.0.0',
       destinationPrefix: 32,
       destinationPort: 0,
-      protocol: 0,
+      protocol: ANY_PROTOCOL,
     },
   };
 }

@@ -1,5 +1,8 @@
 import type { Direction } from './sa.ts';
 
+/** IPSEC_ULPROTO_ANY. 0 is a protocol of its own, that no packet is of. */
+export const ANY_PROTOCOL = 255;
+
 export type Selector = {
   readonly source: string;
   readonly sourcePrefix: number;
@@ -7,7 +10,6 @@ export type Selector = {
   readonly destination: string;
   readonly destinationPrefix: number;
   readonly destinationPort: number;
-  /** 0: any. */
   readonly protocol: number;
 };
 

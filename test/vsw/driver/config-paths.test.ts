@@ -83,7 +83,7 @@ describe('what vsw is told through its configuration', () => {
     assert.deepEqual(text(setPolicy(before)), [
       `set ${spd} config spi 5000`,
       `set ${spd} config direction outbound`,
-      `set ${spd} config priority ${0x7fffffff - 1000}`,
+      `set ${spd} config priority ${0x1fffffff - 1000}`,
       `set ${spd} config policy protect`,
       `set ${spd} config security-protocol esp`,
       `set ${spd} config upper-protocol any`,

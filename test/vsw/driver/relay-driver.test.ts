@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Direction, Feature, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
+import { Direction, Feature, type Operation, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
 import { formatVswStatus } from '../../../src/vsw/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { saId } from '../../dataplane/samples.ts';
@@ -34,6 +34,12 @@ async function tunnel(
   await rig.client.must(sampleSa(inbound), sampleSa(outbound));
   await rig.client.must(samplePolicy(inbound), samplePolicy(outbound));
   return { inbound, outbound };
+}
+
+function withPriority(put: Operation, priority: number): Operation {
+  const policy = put.putPolicy?.policy;
+  if (policy === undefined) throw new Error('no policy');
+  return operation({ putPolicy: { policy: { ...policy, priority } } });
 }
 
 const inner = { source: '198.19.1.1', destination: '198.19.2.1' };
@@ -335,6 +341,25 @@ describe('the driver through the relay', () => {
     assert.match(message, /another if_id or mark already/);
     const deleted = await rig.client.one(operation({ deleteSa: { id: scoped.id } }));
     assert.deepEqual([refusal(deleted)[0], rig.vsw.sas()], ['OK', []]);
+  });
+
+  it('has the narrower of two policies win, whichever came first', async () => {
+    await using rig = await Rig.start();
+    const wide = { direction: 'outbound', spi: OUT, network: '198.19.0.0/16' } as const;
+    const narrow = {
+      direction: 'outbound',
+      spi: apart(OUT + 1, OUT),
+      peer: '198.18.0.3',
+      network: '198.19.2.0/24',
+    } as const;
+    await rig.client.must(sampleSa(wide), sampleSa(narrow));
+    await rig.client.must(withPriority(samplePolicy(wide), 383_615));
+    await rig.client.must(withPriority(samplePolicy(narrow), 375_423));
+    const spiTo = (destination: string): number | undefined => {
+      const sent = rig.vsw.vrf('vrf1').forwarding.send({ ...inner, destination });
+      return sent.kind === 'esp' ? sent.packet.spi : undefined;
+    };
+    assert.deepEqual([spiTo('198.19.2.1'), spiTo('198.19.3.1')], [narrow.spi, OUT]);
   });
 
   it('says that vsw is deaf after a restart of its own, and what to do', async () => {

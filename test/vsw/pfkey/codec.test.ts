@@ -129,8 +129,8 @@ describe('PF_KEY answers and upcalls', () => {
       const message = decode(name);
       assert.deepEqual([message.type, message.errno], [type, 0], name);
       assert.deepEqual(message.policy, { type: 2, direction, id: 4711, priority: 100 });
-      assert.deepEqual(message.source, { ...left, protocol: 0 });
-      assert.deepEqual(message.destination, { ...right, protocol: 0 });
+      assert.deepEqual(message.source, { ...left, protocol: 255 });
+      assert.deepEqual(message.destination, { ...right, protocol: 255 });
     }
     assert.deepEqual(decode('r_eexist'), { type: 14, errno: 17, sequence: 1, pid: PID });
   });
