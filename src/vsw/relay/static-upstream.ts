@@ -7,9 +7,10 @@ import type { Upstream, UpstreamEvents, UpstreamStatus } from './upstream.ts';
 export function parseRouterFile(text: string): readonly Change[] {
   const changes: Change[] = [];
   for (const [index, line] of text.split('\n').entries()) {
-    const words = line.trim().split(/\s+/);
-    if (words[0] === '' || words[0]?.startsWith('#') === true) continue;
-    const [verb, ...path] = words;
+    const words = line.match(/"[^"]*"|\S+/g) ?? [];
+    if (words[0] === undefined || words[0].startsWith('#')) continue;
+    // `commands` prints strings in quotes; what vsw is told has none.
+    const [verb, ...path] = words.map((word) => word.replace(/^"(.*)"$/, '$1'));
     if (verb !== 'set' || path.length < 2) {
       throw new Error(
         `line ${index + 1}: expected "set PATH... VALUE", as openconfigd's \`commands\` prints`,

@@ -220,6 +220,22 @@ describe('the relay', () => {
     assert.deepEqual(rig.relay.status.upstream, { kind: 'file', path, reason: undefined });
   });
 
+  it('takes a router file’s strings without their quotes, as openconfigd sends them', () => {
+    const lines = [
+      'set interfaces interface if0 config device "0000:00:08.0"',
+      '  set interfaces interface if0 config description "to the north"  ',
+      'set interfaces interface if0 config enabled true',
+    ];
+    assert.deepEqual(
+      parseRouterFile(lines.join('\n')).map(({ path }) => path.slice(4)),
+      [
+        ['device', '0000:00:08.0'],
+        ['description', 'to the north'],
+        ['enabled', 'true'],
+      ],
+    );
+  });
+
   it('says what is wrong with a router file, and which line', () => {
     assert.throws(() => parseRouterFile('set a b\nshow c'), /line 2: expected "set PATH\.\.\. VALUE"/);
     const ipsec = 'set network-instances network-instance vrf1 security ipsec sad sad-entries 1 config';
