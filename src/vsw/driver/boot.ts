@@ -92,11 +92,22 @@ export class Boot implements Disposable {
     this.#events = new EventLog(bootId, options.eventHistory);
     const writers = new Writers(BigInt(randomBytes(EPOCH_BYTES).readUIntBE(0, EPOCH_BYTES)));
     this.#slots = new Map(
-      [...links.keys()].map((vrf) => [vrf, new SlotTable(clock.now, { isShared: via === 'relay' })]),
+      [...links.keys()].map((vrf) => [
+        vrf,
+        new SlotTable(clock.now, { isShared: via === 'relay', named: () => this.#spd.outboundSpis(vrf) }),
+      ]),
     );
     const reader = new SaReader((vrf) => this.#link(vrf), clock);
     const vrfOf = (name: string): string => this.#vrfOf(name);
-    this.#spd = new VswSpd({ via, vrfOf, surface, reader, sad: () => this.#sad, clock });
+    this.#spd = new VswSpd({
+      via,
+      vrfOf,
+      surface,
+      reader,
+      sad: () => this.#sad,
+      slotsOf: (vrf) => this.#slotsOf(vrf),
+      clock,
+    });
     this.#sad = new VswSad({
       via,
       vrfOf,

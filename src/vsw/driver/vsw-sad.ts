@@ -32,6 +32,7 @@ const describeBlocker = {
   sa: (spi: string) => `SA ${spi}`,
   foreign: (spi: string) => `SA ${spi}, which is not of this driver`,
   reserved: (spi: string) => `SPI ${spi}, which is reserved`,
+  named: (spi: string) => `SPI ${spi}, which is gone and which a policy still names`,
 } as const;
 
 const otherDirection = { inbound: 'outbound', outbound: 'inbound' } as const;

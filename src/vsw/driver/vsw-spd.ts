@@ -2,6 +2,7 @@ import { type DeletePolicy, Policy, type PolicyState, ResultCode } from '../../p
 import { type Author, Refusal } from '../../server/index.ts';
 import type { Clock } from '../../util/index.ts';
 import type { OuterPair } from '../pfkey/index.ts';
+import type { SlotTable } from '../slots/index.ts';
 import type { Via } from './algorithms.ts';
 import { describePolicy, type PolicyRequest, parsePolicyName, parsePolicyRequest } from './policy-request.ts';
 import type { SaReader } from './sa-reader.ts';
@@ -12,8 +13,11 @@ import type { Surface } from './surface.ts';
 import { effectiveMs, MATURE_MS } from './timing.ts';
 import type { VswSad } from './vsw-sad.ts';
 
-/** vsw's cores take no more in a VRF. */
-export const MAX_POLICIES = 1024;
+/**
+ * vsw's cores take 1024 rules of a VRF and direction, one of them vsw's own and one the default that discards;
+ * with one more they keep those they have, and change nothing any more.
+ */
+export const MAX_POLICIES = 1022;
 
 export type PolicyRecord = Author & {
   request: PolicyRequest;
@@ -31,6 +35,7 @@ export type VswSpdOptions = {
   readonly surface: Surface;
   readonly reader: SaReader;
   readonly sad: () => VswSad;
+  readonly slotsOf: (vrf: string) => SlotTable;
   readonly clock: Clock;
 };
 
@@ -127,6 +132,14 @@ export class VswSpd {
     );
   }
 
+  /** What outbound policies of a VRF name, whether there is such an SA or not. */
+  *outboundSpis(vrf: string): Generator<number, void, undefined> {
+    for (const { request } of this.#byKey.values()) {
+      const { name, act } = request;
+      if (name.vrf === vrf && name.direction === 'outbound' && act.kind === 'protect') yield act.spi;
+    }
+  }
+
   /** Puts those into vsw that waited for an SA of these outer addresses. */
   async admit(vrf: string, pair: OuterPair): Promise<void> {
     for (const record of this.#byKey.values()) {
@@ -195,6 +208,7 @@ export class VswSpd {
     try {
       const sa = this.#saOf(request, author);
       this.#checkBinding(request, sa);
+      this.#checkSlot(request);
       if (!isNew && sa !== undefined) await this.#awaitMature(sa);
       const left = isNew ? undefined : this.#saOf(record.request, author);
       record.isInVsw = await surface.putPolicy(request, isNew ? undefined : record.request);
@@ -241,6 +255,18 @@ export class VswSpd {
         ? `${describePolicy(name)}: vsw's PF_KEY takes a policy only after its SA`
         : `${describePolicy(name)}: vsw's PF_KEY binds a policy to the newest SA of the same outer addresses, ` +
             `which is the ${describeSa(newest.request.name)}`,
+    );
+  }
+
+  /** vsw sends by the slot of a policy's SPI, and does not look whose SA is in it. */
+  #checkSlot({ name, act }: PolicyRequest): void {
+    if (name.direction !== 'outbound' || act.kind !== 'protect') return;
+    const stranger = this.#options.slotsOf(name.vrf).stranger(act.spi);
+    if (stranger === undefined) return;
+    const [named, other] = [act.spi, stranger.spi].map((spi) => spi.toString(16).padStart(8, '0'));
+    throw new Refusal(
+      ResultCode.RESULT_CODE_TEMPORARY,
+      `${describePolicy(name)}: there is no SA ${named}, and its slot is that of SA ${other}, by which vsw would send`,
     );
   }
 

@@ -5,8 +5,11 @@ export type Direction = 'inbound' | 'outbound';
 /** Who is in a slot. */
 export type SlotHolder = {
   readonly spi: number;
-  /** An SA; an SPI drawn for one; an SA that vsw may not have forgotten yet; an SA of somebody else. */
-  readonly kind: 'sa' | 'reserved' | 'leaving' | 'foreign';
+  /**
+   * An SA; an SPI drawn for one; an SA that vsw may not have forgotten yet; an SA of somebody else; an SA that
+   * is not there, while an outbound policy sends to its slot.
+   */
+  readonly kind: 'sa' | 'reserved' | 'leaving' | 'foreign' | 'named';
 };
 
 type Entry = SlotHolder & { readonly untilMs: number };
@@ -21,17 +24,35 @@ type Now = () => number;
 export class SlotTable {
   readonly #now: Now;
   readonly #tables: Readonly<Record<Direction, Map<number, Entry>>>;
+  readonly #named: () => Iterable<number>;
 
-  constructor(now: Now, options: { readonly isShared: boolean }) {
+  /** `named`: the SPIs that outbound policies name; vsw looks at nothing but their slots. */
+  constructor(
+    now: Now,
+    { isShared, named = () => [] }: { readonly isShared: boolean; readonly named?: () => Iterable<number> },
+  ) {
     this.#now = now;
+    this.#named = named;
     const inbound = new Map<number, Entry>();
-    this.#tables = { inbound, outbound: options.isShared ? inbound : new Map<number, Entry>() };
+    this.#tables = { inbound, outbound: isShared ? inbound : new Map<number, Entry>() };
   }
 
   /** Who stands in the way of this SPI; undefined when its slot is free, or its own reservation. */
   blocker(direction: Direction, spi: number): SlotHolder | undefined {
-    const entry = this.#entry(direction, slotOf(spi));
-    return entry === undefined || (entry.kind === 'reserved' && entry.spi === spi) ? undefined : entry;
+    const slot = slotOf(spi);
+    const entry = this.#entry(direction, slot);
+    if (entry !== undefined && (entry.kind !== 'reserved' || entry.spi !== spi)) return entry;
+    if (this.#tables[direction] !== this.#tables.outbound) return undefined;
+    for (const named of this.#named()) {
+      if (named !== spi && slotOf(named) === slot) return { spi: named, kind: 'named' };
+    }
+    return undefined;
+  }
+
+  /** Another SA that vsw would send by, for a policy that names this SPI. */
+  stranger(spi: number): SlotHolder | undefined {
+    const entry = this.#entry('outbound', slotOf(spi));
+    return entry === undefined || entry.spi === spi || entry.kind === 'reserved' ? undefined : entry;
   }
 
   /** Who has this SPI. */

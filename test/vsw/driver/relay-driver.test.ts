@@ -185,6 +185,26 @@ describe('the driver through the relay', () => {
     await rig.client.must(sampleSa(outbound));
   });
 
+  it('has no packet leave by an SA in the slot of one that is gone', async () => {
+    await using rig = await Rig.start();
+    const outbound = { direction: 'outbound', spi: OUT } as const;
+    const other = { direction: 'outbound', spi: colliding(OUT), peer: '198.18.0.3' } as const;
+    await rig.client.must(sampleSa(outbound));
+    await rig.client.must(samplePolicy(outbound));
+    await rig.client.must(deleteSa(outbound));
+    await sleep(2_050);
+    const [code, message] = refusal(await rig.client.one(sampleSa(other)));
+    assert.equal(code, 'SPI_COLLISION');
+    assert.match(message, /SPI 11111111, which is gone and which a policy still names/);
+    assert.equal(rig.vsw.vrf('vrf1').forwarding.send(inner).kind, 'dropped');
+    await rig.client.must(operation({ deletePolicy: { id: samplePolicy(outbound).putPolicy?.policy?.id } }));
+    await rig.client.must(sampleSa(other));
+    const put = refusal(await rig.client.one(samplePolicy(outbound)));
+    assert.equal(put[0], 'TEMPORARY');
+    assert.match(put[1], /there is no SA 11111111, and its slot is that of SA/);
+    assert.equal(rig.vsw.vrf('vrf1').forwarding.send(inner).kind, 'dropped');
+  });
+
   it('rekeys without losing a packet', async () => {
     await using rig = await Rig.start();
     const old = await tunnel(rig);
