@@ -102,8 +102,8 @@ export class PfkeyConnection implements Disposable {
   /** Sends the first in line; a dump and its fence together. */
   #begin(): void {
     const [turn] = this.#turns;
-    if (turn === undefined) return;
     clearTimeout(this.#timer);
+    if (turn === undefined) return;
     this.#timer = setTimeout(() => {
       const what = `vsw does not answer PF_KEY ${turn.request.kind}`;
       this.#end(new AgentError(`${what} within ${ANSWER_MS} ms`, { code: 'deadline', retryable: true }));
@@ -114,7 +114,18 @@ export class PfkeyConnection implements Disposable {
   }
 
   #send(turn: Turn, sequence: number): void {
-    const bytes = encodeRequest(turn.request, sequence, process.pid);
+    let bytes: Buffer;
+    try {
+      bytes = encodeRequest(turn.request, sequence, process.pid);
+    } catch (cause) {
+      // Its keys were wiped while it waited: nobody wants it any more, and others behind it do.
+      this.#turns.splice(this.#turns.indexOf(turn), 1);
+      turn.reject(
+        new AgentError(`PF_KEY ${turn.request.kind}: ${errorMessage(cause)}`, { code: 'aborted', cause }),
+      );
+      this.#begin();
+      return;
+    }
     try {
       if (this.#socket.send(bytes)) return;
       setTimeout(() => {

@@ -128,6 +128,22 @@ describe('a PF_KEY connection', () => {
     assert.ok(first?.soft !== undefined);
   });
 
+  it('drops what waits with a key that was wiped meanwhile, and goes on', async () => {
+    await using rig = await startRig();
+    const { connection } = rig;
+    const unwanted = sa(5000);
+    const first = connection.ask({ kind: 'register' });
+    const add = assert.rejects(connection.ask({ kind: 'add', ...unwanted }), /PF_KEY add: a wiped key/);
+    const last = connection.ask({ kind: 'add', ...sa(5001) });
+    unwanted.encryption.key.wipe();
+    await add;
+    assert.deepEqual([(await first).errno, (await last).errno, rig.ends], [0, 0, []]);
+    assert.deepEqual(
+      rig.vsw.sas().map(({ spi }) => spi),
+      [5001],
+    );
+  });
+
   it('tells once that vsw died, and fails whatever waits', async () => {
     await using rig = await startRig();
     const waiting = rig.connection.ask({ kind: 'register' });
