@@ -279,7 +279,11 @@ export class Relay implements AsyncDisposable {
         this.#mirror.apply(kept);
         if (kept.length > 0) this.#forward(kept);
       },
-      onValidate: (changes) => this.#write({ kind: 'validate', changes: this.#filter(changes) }),
+      onValidate: (changes) => {
+        // With a vsw that is gone openconfigd would let no commit pass.
+        if (this.#vsw === undefined) this.#upstream?.answer('', ConfigType.VALIDATE_SUCCESS);
+        else this.#write({ kind: 'validate', changes: this.#filter(changes) });
+      },
     };
     if (upstream.kind === 'file') return new StaticUpstream(upstream.path, events, logger);
     const numbering = upstream.numbering === 'as-vsw' ? vswNumbering : upstream.numbering;

@@ -299,6 +299,12 @@ export class FakeVsw implements AsyncDisposable {
         case ConfigType.DELETE:
           changes.push({ isSet: type === ConfigType.SET, path });
           break;
+        case ConfigType.VALIDATE_END: {
+          // It is content with everything, and always says so.
+          const verdict = { type: ConfigType.VALIDATE_SUCCESS, module: 'config', path: [] };
+          stream.write({ ...verdict, host: '', port: 0, subtype: 0 });
+          break;
+        }
         case ConfigType.COMMIT_END: {
           const whole = changes;
           this.#commits = this.#commits.then(() => this.#apply(whole, life));

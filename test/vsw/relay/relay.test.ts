@@ -3,8 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { silentLogger } from '../../../src/util/index.ts';
 import { type Change, parseRouterFile, Relay, type RelayOptions } from '../../../src/vsw/relay/index.ts';
+import { ConfigType, decodeConfigRequest, encodeConfigReply } from '../../../src/vsw/relay/messages.ts';
 import {
   FakeOpenconfigd,
   FakeVsw,
@@ -207,6 +209,59 @@ describe('the relay', () => {
     assert.deepEqual([rig.vsw.commitCount, rig.vsw.isSubscribed], [commitCount, true]);
     rig.relay.inject(sa(4711));
     await eventually('the SA is mature', () => rig.vsw.matureSpis('vrf1').includes(4711));
+  });
+
+  it('lets openconfigd’s two-phase commits pass while vsw is gone', async () => {
+    const answers: number[] = [];
+    const serialize = (bytes: Buffer): Buffer => bytes;
+    type Upstream = ServerDuplexStream<ReturnType<typeof decodeConfigRequest>, Buffer>;
+    let upstream: Upstream | undefined;
+    const server = new Server();
+    const method = {
+      path: '/openconfig.Config/DoConfig',
+      requestStream: true,
+      responseStream: true,
+    } as const;
+    const codec = {
+      requestSerialize: serialize,
+      requestDeserialize: decodeConfigRequest,
+      responseSerialize: serialize,
+      responseDeserialize: serialize,
+    };
+    server.addService(
+      { DoConfig: { ...method, ...codec } },
+      {
+        DoConfig: (stream: Upstream) => {
+          upstream = stream;
+          stream.on('data', ({ type }) => void answers.push(type));
+          stream.on('error', () => undefined);
+        },
+      },
+    );
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    await using rig = await startRig({
+      relay: {
+        upstream: { kind: 'openconfigd', target: `127.0.0.1:${port}`, numbering: 'as-vsw' },
+      },
+    });
+    await eventually('subscribed', () => answers.length === 2);
+    const validate = (): void => {
+      for (const type of [ConfigType.VALIDATE_START, ConfigType.VALIDATE_END]) {
+        upstream?.write(encodeConfigReply({ type, path: [] }));
+      }
+    };
+    validate();
+    await eventually('vsw’s verdict', () => answers.length === 3);
+    rig.vsw.stop();
+    await eventually('vsw is gone', () => rig.lost.length === 1);
+    validate();
+    await eventually('a verdict', () => answers.length === 4);
+    assert.deepEqual(answers.slice(2), [ConfigType.VALIDATE_SUCCESS, ConfigType.VALIDATE_SUCCESS]);
+    server.forceShutdown();
   });
 
   it('serves a router file in openconfigd’s place', async () => {
