@@ -20,7 +20,7 @@ function left(limit: bigint, sinceSeconds: bigint): bigint {
 export function adoptedSa(
   listed: Sa,
   message: PfkeyMessage,
-  { vrf, vrfOf }: { readonly vrf: string; readonly vrfOf: (name: string) => string },
+  { vrf, vrfOf }: { readonly vrf: string; readonly vrfOf: (name: string) => string | undefined },
 ): { readonly sa: SaRequest; readonly secondsLeft: SecondsLeft } | undefined {
   const name = parseSaName(listed.id);
   const source = parseIpv4(listed.source, 'outer source');

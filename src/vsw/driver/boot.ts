@@ -200,7 +200,7 @@ export class Boot implements Disposable {
     const foreign: number[] = [];
     for (const message of dump) {
       const entry = journal.sas.find(({ sa }) => sa.id?.spi === message.sa?.spi);
-      const request = entry && adoptedSa(entry.sa, message, { vrf, vrfOf: (name) => this.#vrfOf(name) });
+      const request = entry && adoptedSa(entry.sa, message, { vrf, vrfOf: (name) => this.#knownVrf(name) });
       if (entry !== undefined && request !== undefined) {
         const record = this.#sad.adopt(request.sa, entry);
         this.#lifetimes.start(record, request.secondsLeft);
@@ -217,6 +217,14 @@ export class Boot implements Disposable {
   /** Policies the journal knows; vsw cannot list its own. Unless they are there for sure they are put again. */
   adoptPolicies(journal: JournalEntries, { areThere }: { readonly areThere: boolean }): void {
     for (const { policy, ...author } of journal.policies) {
+      const innerVrf = policy.id?.innerVrf ?? '';
+      if (this.#knownVrf(innerVrf) === undefined) {
+        this.#options.logger.warn(
+          { vrf: innerVrf },
+          'a policy of ours stays in vsw: its VRF is not configured',
+        );
+        continue;
+      }
       const request = parsePolicyRequest(policy, (name) => this.#vrfOf(name));
       this.#options.surface.adoptPolicy(request);
       if (areThere) this.#spd.adopt(request, author);
@@ -278,11 +286,16 @@ export class Boot implements Disposable {
 
   /** A contract's name of a VRF; none is the first. */
   #vrfOf(name: string): string {
+    const vrf = this.#knownVrf(name);
+    if (vrf === undefined) throw this.#noVrf(name);
+    return vrf;
+  }
+
+  #knownVrf(name: string): string | undefined {
     const { links } = this.#options;
-    const [first = ''] = links.keys();
+    const [first] = links.keys();
     if (name === '') return first;
-    if (links.has(name)) return name;
-    throw this.#noVrf(name);
+    return links.has(name) ? name : undefined;
   }
 
   #noVrf(name: string): Refusal {

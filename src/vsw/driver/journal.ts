@@ -24,8 +24,6 @@ export type JournalEntries = {
   readonly policies: readonly JournalPolicy[];
 };
 
-const nothing: JournalEntries = { bootId: Buffer.alloc(0), sas: [], policies: [] };
-
 function author({ owner, charon }: { owner: string; charon: string }): Author {
   return { owner, charonInstanceId: Buffer.from(charon, 'hex') };
 }
@@ -39,6 +37,7 @@ function authorFields({ owner, charonInstanceId }: Author): { owner: string; cha
  * key. Written whole, in one step.
  */
 export class Journal {
+  static readonly nothing: JournalEntries = { bootId: Buffer.alloc(0), sas: [], policies: [] };
   readonly #path: string;
   readonly #entries: () => JournalEntries;
   readonly #onFailure: (reason: string) => void;
@@ -57,7 +56,7 @@ export class Journal {
     try {
       text = readFileSync(path, 'utf8');
     } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return nothing;
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return Journal.nothing;
       throw new AgentError(`journal ${path}: ${errorMessage(cause)}`, { code: 'invalid-input', cause });
     }
     try {

@@ -89,7 +89,9 @@ export class PfkeyPolicies {
     throw this.#refused(policy, updated.errno);
   }
 
+  /** If it is ours; one that was not put, or not anew for want of an SA, may be there all the same. */
   async remove(policy: PolicyRequest): Promise<void> {
+    if (!this.#ours.has(describePolicy(policy.name))) return;
     const answer = await this.#linkOf(policy.name.vrf).ask({ kind: 'spd-delete', ...toPfkey(policy) });
     if (answer.errno !== 0 && answer.errno !== ENOENT) throw this.#refused(policy, answer.errno);
     this.#ours.delete(describePolicy(policy.name));

@@ -28,6 +28,17 @@ export type VswStatus = {
   readonly slots: readonly SlotUse[];
 };
 
+/** Through the relay nothing of an earlier life is taken over: a journal that was cut off keeps nobody from starting. */
+function readJournal({ journal, via }: VswConfig, logger: Logger): JournalEntries {
+  try {
+    return Journal.read(journal);
+  } catch (error) {
+    if (via === 'pfkey') throw error;
+    logger.warn({ path: journal, reason: errorMessage(error) }, 'the journal cannot be read, begins anew');
+    return Journal.nothing;
+  }
+}
+
 /** Serves the contract for a vsw, through each of its lives. */
 export class VswDriver implements AsyncDisposable {
   readonly #config: VswConfig;
@@ -43,13 +54,15 @@ export class VswDriver implements AsyncDisposable {
   #relay: Relay | undefined;
   #boot: Boot | undefined;
   #isBooting = false;
+  /** How many lives of vsw have ended. */
+  #losses = 0;
   #problem = 'starting';
   #disposal: Promise<void> | undefined;
 
   private constructor(config: VswConfig, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
-    this.#left = Journal.read(config.journal);
+    this.#left = readJournal(config, logger);
     this.#journal = new Journal(
       config.journal,
       () => this.#boot?.entries() ?? this.#left,
@@ -205,6 +218,7 @@ export class VswDriver implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { via } = this.#config;
+    const losses = this.#losses;
     const linkOf = (vrf: string): PfkeyLink => this.#linkOf(vrf);
     // Those of a stream are gone with the vsw that had them.
     if (via === 'relay') this.#policies.clear();
@@ -217,7 +231,21 @@ export class VswDriver implements AsyncDisposable {
       for (const name of this.#config.vrfs) await relaySurface.closeByDefault(name);
     }
     const dumps = new Map<string, readonly PfkeyMessage[]>();
-    for (const link of this.#links.values()) dumps.set(link.vrf, await link.dump());
+    try {
+      for (const link of this.#links.values()) dumps.set(link.vrf, await link.dump());
+      if (this.#losses !== losses || this.#disposal !== undefined) throw new Error('vsw went away meanwhile');
+      this.#takeOver(surface, dumps);
+    } catch (error) {
+      for (const message of [...dumps.values()].flat()) {
+        message.encryptionKey?.wipe();
+        message.integrityKey?.wipe();
+      }
+      throw error;
+    }
+  }
+
+  #takeOver(surface: Surface, dumps: ReadonlyMap<string, readonly PfkeyMessage[]>): void {
+    const { via } = this.#config;
     // Only PF_KEY leaves entries that outlive us; those of the stream are gone with the vsw that had them.
     const left = via === 'pfkey' ? this.#left : { ...this.#left, sas: [], policies: [] };
     const hasOurs = [...dumps.values()].some((dump) =>
@@ -237,8 +265,13 @@ export class VswDriver implements AsyncDisposable {
       onChange: () => this.#journal.touch(),
       logger: this.#logger,
     });
-    for (const [vrf, dump] of dumps) boot.adopt(vrf, dump, left);
-    boot.adoptPolicies(left, { areThere: hasOurs });
+    try {
+      for (const [vrf, dump] of dumps) boot.adopt(vrf, dump, left);
+      boot.adoptPolicies(left, { areThere: hasOurs });
+    } catch (error) {
+      boot[Symbol.dispose]();
+      throw error;
+    }
     boot.watchSlots();
     this.#boot = boot;
     this.#journal.touch();
@@ -249,6 +282,7 @@ export class VswDriver implements AsyncDisposable {
   }
 
   #finish(reason: string): void {
+    this.#losses += 1;
     this.#problem = reason;
     const boot = this.#boot;
     if (boot === undefined) return;

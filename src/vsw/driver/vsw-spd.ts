@@ -114,7 +114,7 @@ export class VswSpd {
     if (!isSameScope(record.request.listed.id, request.id)) return false;
     const deleting = record.busy.then(async () => {
       if (this.#byKey.get(key) !== record) return false;
-      if (record.isInVsw) await this.#options.surface.removePolicy(record.request);
+      await this.#options.surface.removePolicy(record.request);
       this.#byKey.delete(key);
       return true;
     });

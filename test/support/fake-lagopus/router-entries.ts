@@ -33,7 +33,13 @@ export type SpEntry = {
   selector: { -readonly [K in keyof Selector]: Selector[K] };
 };
 
-const PROTOCOLS: Readonly<Record<string, number>> = { any: ANY_PROTOCOL, icmp: 1, tcp: 6, udp: 17, sctp: 132 };
+const PROTOCOLS: Readonly<Record<string, number>> = {
+  any: ANY_PROTOCOL,
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  sctp: 132,
+};
 
 export function newSaEntry(spi: number): SaEntry {
   return {

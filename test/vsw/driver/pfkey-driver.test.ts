@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
-import { ResultCode } from '../../../src/proto/index.ts';
+import { Policy, ResultCode, Sa } from '../../../src/proto/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { eventually } from '../../support/index.ts';
 import { deleteSa, Rig, type RigOptions, refusal, samplePolicy, sampleSa } from './rig.ts';
@@ -161,6 +161,30 @@ describe('the driver through PF_KEY', () => {
     const again = await rig.client.one(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
     assert.equal(again.code, ResultCode.RESULT_CODE_OK, again.message);
     assert.equal(rig.vsw.sas().filter(({ spi }) => spi === NEXT_OUT).length, 1);
+  });
+
+  it('starts although its journal knows entries of a VRF that is not configured any more', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    await rig.driver[Symbol.asyncDispose]();
+    const path = `${rig.dir.path}/journal.json`;
+    const journal = JSON.parse(await readFile(path, 'utf8'));
+    const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+    for (const entry of journal.sas) {
+      const moved = { ...Sa.decode(bytes(entry.sa)), innerVrf: 'vrf9' };
+      entry.sa = Buffer.from(Sa.encode(moved).finish()).toString('base64');
+    }
+    for (const entry of journal.policies) {
+      const policy = Policy.decode(bytes(entry.policy));
+      if (policy.id !== undefined) policy.id.innerVrf = 'vrf9';
+      entry.policy = Buffer.from(Policy.encode(policy).finish()).toString('base64');
+    }
+    await writeFile(path, JSON.stringify(journal));
+    await rig.restartDriver();
+    await rig.acquire();
+    assert.deepEqual([await rig.client.sas(), await rig.client.policies()], [[], []]);
+    assert.equal(rig.vsw.sas().length, 2, 'they are left alone');
+    assert.ok(rig.said.some((line) => line.includes('its VRF is not configured')));
   });
 
   it('begins anew when vsw restarted, with nothing of what it had', async () => {

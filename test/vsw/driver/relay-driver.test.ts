@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Direction, Feature, type Operation, Protocol, ResultCode, type Sa } from '../../../src/proto/index.ts';
+import {
+  Direction,
+  Feature,
+  type Operation,
+  Protocol,
+  ResultCode,
+  type Sa,
+} from '../../../src/proto/index.ts';
 import { formatVswStatus } from '../../../src/vsw/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { saId } from '../../dataplane/samples.ts';
@@ -392,6 +399,31 @@ describe('the driver through the relay', () => {
     await rig.vsw.restart();
     await rig.acquire();
     assert.deepEqual(await rig.client.sas(), []);
+  });
+
+  it('starts with a journal that was cut off, of which it needs nothing', async () => {
+    await using rig = await Rig.start();
+    await rig.driver[Symbol.asyncDispose]();
+    writeFileSync(join(rig.dir.path, 'journal.json'), '{"version":1,"bo');
+    await rig.restartDriver();
+    assert.ok(rig.said.some((line) => line.includes('the journal cannot be read')));
+    await rig.vsw.restart();
+    await rig.acquire();
+    await rig.client.must(sampleSa({ direction: 'outbound', spi: OUT }));
+  });
+
+  it('deletes an inbound policy that could not be changed for want of an SA', async () => {
+    await using rig = await Rig.start();
+    const inbound = { direction: 'inbound', spi: IN } as const;
+    const id = samplePolicy(inbound).putPolicy?.policy?.id;
+    const held = () => rig.vsw.policies('vrf1').filter(({ direction }) => direction === 'inbound').length;
+    await rig.client.must(sampleSa(inbound));
+    await rig.client.must(samplePolicy(inbound));
+    await rig.client.must(deleteSa(inbound));
+    await rig.client.must(withPriority(samplePolicy(inbound), 2000));
+    assert.equal(held(), 1);
+    await rig.client.must(operation({ deletePolicy: { id } }));
+    assert.equal(held(), 0);
   });
 
   it('writes no key anywhere', async () => {
