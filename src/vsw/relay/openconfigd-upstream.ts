@@ -37,6 +37,8 @@ export class OpenconfigdUpstream implements Upstream {
   readonly #client: Client;
   readonly #subscriptions: Subscription[] = [];
   readonly #registered: RegisterCall[] = [];
+  /** One after the other and the module first, as vsw calls: openconfigd takes no two at once. */
+  #registering: Promise<unknown> = Promise.resolve();
   #stream: Stream | undefined;
   #isHeard = false;
   #reason = 'not connected yet';
@@ -69,7 +71,7 @@ export class OpenconfigdUpstream implements Upstream {
 
   readonly register = (call: RegisterCall): Promise<Buffer | undefined> => {
     this.#registered.push(call);
-    return this.#isHeard ? this.#register(call) : Promise.resolve(undefined);
+    return this.#isHeard ? this.#registerNext(call) : Promise.resolve(undefined);
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,7 +115,7 @@ export class OpenconfigdUpstream implements Upstream {
     this.#isHeard = true;
     this.#delayMs = FIRST_DELAY_MS;
     this.#options.logger.info({ openconfigd: this.#options.target }, 'openconfigd connected');
-    for (const call of this.#registered) void this.#register(call);
+    for (const call of this.#registered) void this.#registerNext(call);
   }
 
   #lost(stream: Stream, reason: string): void {
@@ -145,6 +147,14 @@ export class OpenconfigdUpstream implements Upstream {
     // vsw never says so, and openconfigd 0.8.2 and later wait 20 s for it; once a COMMIT, a second one kills it.
     const module = this.#subscriptions[0]?.module ?? '';
     stream.write({ type: ConfigType.API_CALL_FINISHED, module, path: [] });
+  }
+
+  #registerNext(call: RegisterCall): Promise<Buffer | undefined> {
+    const registering = this.#registering.then(() =>
+      this.#isHeard && !this.#isDisposed ? this.#register(call) : undefined,
+    );
+    this.#registering = registering;
+    return registering;
   }
 
   #register(call: RegisterCall): Promise<Buffer | undefined> {

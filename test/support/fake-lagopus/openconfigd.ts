@@ -54,6 +54,7 @@ export function numberingOf(release: Release): Numbering {
 /** coreswitch/openconfigd: one candidate for all, no sessions, subscribers fed by sorted differences. */
 export class FakeOpenconfigd implements AsyncDisposable {
   readonly release: Release;
+  #isRegistering = false;
   /** Calls of the Register service since it last started. */
   readonly registered: (RegisterRequest | RegisterModuleRequest)[] = [];
   readonly #options: OpenconfigdOptions;
@@ -143,15 +144,15 @@ export class FakeOpenconfigd implements AsyncDisposable {
         call: ServerUnaryCall<RegisterRequest, RegisterReply>,
         answer: sendUnaryData<Partial<RegisterReply>>,
       ) => {
-        this.registered.push(call.request);
-        answer(null, {});
+        this.#register(call.request);
+        setImmediate(() => this.#registerDone(() => answer(null, {})));
       },
       DoRegisterModule: (
         call: ServerUnaryCall<RegisterModuleRequest, RegisterModuleReply>,
         answer: sendUnaryData<Partial<RegisterModuleReply>>,
       ) => {
-        this.registered.push(call.request);
-        answer(null, {});
+        this.#register(call.request);
+        setImmediate(() => this.#registerDone(() => answer(null, {})));
       },
     });
     server.addService(execService(numbering), {
@@ -224,6 +225,22 @@ export class FakeOpenconfigd implements AsyncDisposable {
   #commitTimeMs(): number {
     const entries = this.#candidate.entryCount;
     return (this.#options.commitTimeScale ?? 0) * (60 + 0.003 * entries ** 2);
+  }
+
+  /** Maps that nothing guards (config/grpc.go); a command keeps the port its module had when it came. */
+  #register(request: RegisterRequest | RegisterModuleRequest): void {
+    if (this.#isRegistering) {
+      this.#crash = 'fatal error: concurrent map writes: two Register calls at once';
+      this.stop();
+      return;
+    }
+    this.#isRegistering = true;
+    this.registered.push(request);
+  }
+
+  #registerDone(answer: () => void): void {
+    this.#isRegistering = false;
+    answer();
   }
 
   #doConfig(stream: ConfigStream): void {

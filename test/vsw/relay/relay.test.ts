@@ -166,6 +166,9 @@ describe('the relay', () => {
     await rig.openconfigd.restart();
     await eventually('subscribed again', () => rig.openconfigd.subscriberCount === 1);
     await eventually('registered again', () => rig.openconfigd.registered.length === 31);
+    assert.equal(rig.openconfigd.crash, undefined);
+    const [first] = rig.openconfigd.registered;
+    assert.ok(first !== undefined && 'port' in first, 'the module comes before its commands');
     await sleep(100);
     assert.equal(rig.vsw.commitCount, 3, 'nothing differed');
     assert.ok(rig.vsw.isSubscribed);
