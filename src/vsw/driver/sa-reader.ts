@@ -1,9 +1,12 @@
 import type { Clock } from '../../util/index.ts';
-import { type PfkeyMessage, SaState } from '../pfkey/index.ts';
+import { Errno, type PfkeyMessage, SaState } from '../pfkey/index.ts';
 import type { PfkeyLink } from './pfkey-link.ts';
 import type { SaRequest } from './sa-request.ts';
 
-/** `foreign`: vsw has that SPI, with other keys or outer addresses; it ignores what we tell of it then. */
+/**
+ * `foreign`: vsw has that SPI, with other keys or outer addresses, or reserved by somebody (GETSPI); it ignores
+ * what we tell of it then.
+ */
 export type SaPresence = 'absent' | 'foreign' | 'visible' | 'mature';
 
 type Identity = Pick<SaRequest, 'vrf' | 'name' | 'source' | 'encryptionKey' | 'integrityKey'>;
@@ -27,8 +30,8 @@ function isSame(answer: PfkeyMessage, { name, source, encryptionKey, integrityKe
 
 function presenceOf(answer: PfkeyMessage, wanted: Identity): SaPresence {
   const { errno, sa } = answer;
-  if (errno !== 0 || sa === undefined) return 'absent';
-  if (!isSame(answer, wanted)) return 'foreign';
+  if (errno === Errno.ENOENT) return 'absent';
+  if (errno !== 0 || sa === undefined || !isSame(answer, wanted)) return 'foreign';
   return sa.state === SaState.mature || sa.state === SaState.dying ? 'mature' : 'visible';
 }
 

@@ -7,7 +7,7 @@
  * one request at a time; keys in what comes are in SecretBytes, and the bytes they came in are wiped;
  * an end of the connection is told once.
  */
-export { MessageType, SaState } from './constants.ts';
+export { Errno, MessageType, SaState } from './constants.ts';
 export { decodeMessage } from './decode.ts';
 export { encodeRequest } from './encode.ts';
 export type {

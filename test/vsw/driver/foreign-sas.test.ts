@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
-import { MessageType } from '../../support/fake-lagopus/pfkey-wire.ts';
+import { ExtensionType, MessageType, write } from '../../support/fake-lagopus/pfkey-wire.ts';
 import { eventually } from '../../support/index.ts';
 import { addOf, ends, PfkeyPeer, saOf, spdOf } from '../../vsw-fake/pfkey-peer.ts';
 import { asDiscard, deleteSa, Rig, refusal, reserve, samplePolicy, sampleSa } from './rig.ts';
@@ -25,6 +25,18 @@ test('an SA of the same SPI that is not of the driver is not taken for its own, 
     rig.vsw.sas().map(({ spi, values }) => [spi, values.encryptionKey[0]]),
     [[SPI, 0x5a]],
   );
+});
+
+test('an SPI that somebody reserved in vsw is not taken from them', async () => {
+  await using rig = await Rig.start();
+  using other = await PfkeyPeer.connect(join(rig.dir.path, 'lagopus-vrf1.sock'));
+  const range = write.algorithms(ExtensionType.SPIRANGE, [{ id: 0, ivBytes: 0, min: 0, max: 0 }]);
+  for (const offset of [0, 4]) range.body.writeUInt32LE(SPI, offset);
+  await other.ask(MessageType.GETSPI, [...ends(), range]);
+  const [code, message] = refusal(await rig.client.one(sampleSa({ direction: 'outbound', spi: SPI })));
+  assert.equal(code, 'SPI_COLLISION', message);
+  const { header } = await other.ask(MessageType.GET, [saOf(SPI), ...ends()]);
+  assert.equal(header.errno, 22, 'it is still reserved');
 });
 
 test('what was begun with a vsw that died does not reach its next life', async () => {
