@@ -6,6 +6,7 @@ import { CharonDaemon, type CharonOptions } from './charon-daemon.ts';
 import {
   FakeOpenconfigd,
   FakeVsw,
+  homedRouterConfig,
   type OpenconfigdOptions,
   routerConfig,
   type VswOptions,
@@ -70,7 +71,7 @@ export class RouterGateway {
     const relayPort = await freePort();
     const vrfs = options.vrfs ?? ['vrf1'];
     const openconfigd = lab.use(
-      await FakeOpenconfigd.start({ config: routerConfig(...vrfs), ...options.openconfigd }),
+      await FakeOpenconfigd.start({ config: configOf(options.via)(...vrfs), ...options.openconfigd }),
     );
     const driver = await startDriver(lab, site, options, relayPort, openconfigd);
     const server = isRelayed(options) ? `127.0.0.1:${relayPort}` : openconfigd.address;
@@ -112,6 +113,11 @@ export class RouterGateway {
 
 function isRelayed(options: RouterGatewayOptions): boolean {
   return options.via !== 'pfkey' || options.isRelayed === true;
+}
+
+/** Without a relay tunnels that name their VRF would open with the next commit only. */
+function configOf(via: RouterGatewayOptions['via']): typeof routerConfig {
+  return via === 'pfkey' ? routerConfig : homedRouterConfig;
 }
 
 /** Where vsw's PF_KEY socket of a VRF is. */

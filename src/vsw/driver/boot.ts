@@ -50,6 +50,8 @@ export type BootOptions = {
   readonly surveySeconds: number;
   /** Traffic is held back until `onInSync`. */
   readonly waitsForInSync: boolean;
+  /** It is held back now, and vsw is not ticking for it. */
+  readonly isHeld: () => boolean;
   /** The first snapshot of charon's is in. */
   readonly onInSync: () => void;
   /** For a person. */
@@ -97,7 +99,7 @@ export class Boot implements Disposable {
         new SlotTable(clock.now, { isShared: via === 'relay', named: () => this.#spd.outboundSpis(vrf) }),
       ]),
     );
-    const reader = new SaReader((vrf) => this.#link(vrf), clock);
+    const reader = new SaReader((vrf) => this.#link(vrf), clock, options.isHeld);
     const vrfOf = (name: string): string => this.#vrfOf(name);
     this.#spd = new VswSpd({
       via,

@@ -39,11 +39,14 @@ function presenceOf(answer: PfkeyMessage, wanted: Identity): SaPresence {
 export class SaReader {
   readonly #linkOf: (vrf: string) => PfkeyLink;
   readonly #clock: Clock;
+  readonly #isHeld: () => boolean;
   #waiting = 0;
 
-  constructor(linkOf: (vrf: string) => PfkeyLink, clock: Clock) {
+  /** @param isHeld while no tunnel interface is open yet: vsw does not tick before */
+  constructor(linkOf: (vrf: string) => PfkeyLink, clock: Clock, isHeld: () => boolean) {
     this.#linkOf = linkOf;
     this.#clock = clock;
+    this.#isHeld = isHeld;
   }
 
   /** @throws AgentError when vsw cannot be asked */
@@ -60,7 +63,8 @@ export class SaReader {
   }
 
   /**
-   * Asks until it is so; false when it is not after `timeoutMs`, or somebody else's is there.
+   * Asks until it is so; false when it is not after `timeoutMs`, or somebody else's is there. While no tunnel
+   * interface is open nothing matures, and nothing passes: what is visible then counts as mature.
    * @throws AgentError when vsw cannot be asked
    */
   async until(sa: Identity, wanted: 'absent' | 'visible' | 'mature', timeoutMs: number): Promise<boolean> {
@@ -71,6 +75,7 @@ export class SaReader {
         const presence = await this.presence(sa);
         if (presence === 'foreign') return wanted === 'absent';
         if (presence === wanted || (wanted === 'visible' && presence === 'mature')) return true;
+        if (wanted === 'mature' && presence === 'visible' && this.#isHeld()) return true;
         if (this.#clock.now() >= deadlineMs) return false;
         const stepMs = step < FIRST_STEPS ? FIRST_STEP_MS : LATER_STEP_MS;
         await this.#clock.sleep(stepMs * Math.max(1, this.#waiting / CROWD));

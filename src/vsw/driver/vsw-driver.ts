@@ -260,6 +260,7 @@ export class VswDriver implements AsyncDisposable {
       eventHistory: this.#config.eventHistory,
       surveySeconds: this.#config.surveySeconds,
       waitsForInSync: this.#relay?.holdsTunnels ?? false,
+      isHeld: () => this.#relay?.isHeld === true,
       onInSync: () => this.#relay?.openTunnels(),
       notes: () => statusNotes(this.status),
       onChange: () => this.#journal.touch(),

@@ -148,6 +148,11 @@ export class Relay implements AsyncDisposable {
     return this.#options.holdTunnels;
   }
 
+  /** A vsw that subscribed has no tunnel interface open yet. */
+  get isHeld(): boolean {
+    return this.#isReady && !this.#gate.isOpen;
+  }
+
   /** What to do about a vsw that does not listen. */
   get deafAdvice(): string {
     return deafAdvice(this.#options.listen);
@@ -306,7 +311,10 @@ export class Relay implements AsyncDisposable {
 
   #forward(changes: readonly Change[]): void {
     this.#write({ kind: 'commit', changes: this.#gate.pass(changes) });
-    if (this.#isReady || !changes.some(({ path }) => startsWith(path, NETWORK_INSTANCES))) return;
+    if (!changes.some(({ path }) => startsWith(path, NETWORK_INSTANCES))) return;
+    // vsw enables a tunnel interface only with the commit after the one that made its VRF, be it empty.
+    this.#write({ kind: 'commit', changes: [] });
+    if (this.#isReady) return;
     this.#isReady = true;
     this.#options.onReady();
   }

@@ -37,6 +37,10 @@ export class TunnelGate {
     return [...this.#held.keys()];
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** For a vsw that knows nothing yet. */
   close(): void {
     this.#tunnels.clear();

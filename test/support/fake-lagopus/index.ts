@@ -11,7 +11,7 @@
 export type { EspPacket, InnerPacket, Received, Sent } from './forwarding.ts';
 export { NonceLog } from './nonce-log.ts';
 export { FakeOpenconfigd, type OpenconfigdOptions, type Release } from './openconfigd.ts';
-export { routerConfig } from './router-samples.ts';
+export { homedRouterConfig, routerConfig } from './router-samples.ts';
 export { SaState, type SaValues } from './sa.ts';
 export { slotOf } from './slots.ts';
 export { FakeVsw, type ListedSa, type VswOptions } from './vsw.ts';

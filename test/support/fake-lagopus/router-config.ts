@@ -62,8 +62,17 @@ export class RouterConfig {
   /** Interfaces (`NAME`) and subinterfaces (`NAME INDEX`) that are enabled; without a word they are not. */
   readonly #enabled = new Set<string>();
 
+  /** The VRFs that tunnels name as theirs, by subinterface. */
+  readonly #homes = new Map<string, string>();
+  #isTicking = false;
+
   constructor(ports: RouterPorts) {
     this.#ports = ports;
+  }
+
+  /** The first tunnel that opens starts the tick, for good (tunnel/ipsec/ipsec.go). */
+  get isTicking(): boolean {
+    return this.#isTicking;
   }
 
   commit(changes: readonly ConfigChange[]): void {
@@ -117,6 +126,13 @@ export class RouterConfig {
     }
     for (const [instance, spi] of deletedSas) this.#deleteSa(instance, spi);
     for (const [instance, name] of deletedSps) this.#deleteSp(instance, name);
+    // Interfaces come first. One whose tunnel's VRF is made by this commit stays disabled until the next one,
+    // whatever that brings: all interfaces are gone through again then (agents/config/config.go).
+    const isHome = (name: string): boolean => {
+      const home = this.#homes.get(name);
+      return home === undefined || this.#ports.findVrf(home) !== undefined;
+    };
+    const settled = new Set([...this.#tunnels].filter(isHome));
     // Every instance that was ever set is gone through again; what is equal is passed over.
     for (const instance of this.#instances.values()) {
       if (!instance.isVrf) continue;
@@ -127,8 +143,9 @@ export class RouterConfig {
       }
       // Packets go through a tunnel whose interface and subinterface both are enabled (tunnel/ipsec/ipsec.go).
       vrf.forwarding.isOpen = [...instance.interfaces].some(
-        (name) => this.#tunnels.has(name) && this.#enabled.has(name) && this.#enabled.has(interfaceOf(name)),
+        (name) => settled.has(name) && this.#enabled.has(name) && this.#enabled.has(interfaceOf(name)),
       );
+      this.#isTicking ||= vrf.forwarding.isOpen;
       if (!instance.isIpsec) continue;
       for (const entry of instance.wantedSas.values()) this.#applySa(vrf, instance, entry);
       for (const entry of instance.wantedSps.values()) this.#applySp(vrf, instance, entry);
@@ -149,7 +166,11 @@ export class RouterConfig {
       }
       return;
     }
-    if (isSub && kind === 'tunnel') this.#tunnels.add(which);
+    if (isSub && kind === 'tunnel') {
+      this.#tunnels.add(which);
+      if (rest[4] === 'config' && rest[5] === 'network-instance' && rest[6] !== undefined)
+        this.#homes.set(which, rest[6]);
+    }
     if (kind !== 'config' || leaf !== 'enabled') return;
     if (value === 'true') this.#enabled.add(which);
     else this.#enabled.delete(which);

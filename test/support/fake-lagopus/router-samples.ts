@@ -15,6 +15,15 @@ export function routerConfig(...vrfs: readonly string[]): readonly string[] {
   ]);
 }
 
+/** As `routerConfig`, with tunnels that name the VRF of their outer packets, as a real router's do. */
+export function homedRouterConfig(...vrfs: readonly string[]): readonly string[] {
+  const homes = vrfs.map(
+    (vrf, at) =>
+      `set interfaces interface tif${at} subinterfaces subinterface 0 tunnel config network-instance ${vrf}`,
+  );
+  return [...homes, ...routerConfig(...vrfs)];
+}
+
 const SAD = (vrf: string, spi: number): string =>
   `network-instances network-instance ${vrf} security ipsec sad sad-entries ${spi}`;
 const SPD = (vrf: string, name: string): string =>

@@ -206,9 +206,9 @@ export class FakeVsw implements AsyncDisposable {
     for (const server of this.#pfkey.values()) server.resume();
   }
 
-  /** The one-second tick: lifetimes, upcalls, and changed databases to the forwarding cores. */
+  /** The one-second tick, once a tunnel interface was open: lifetimes, upcalls, and changed databases to the forwarding cores. */
   tick(): void {
-    if (this.#resume !== undefined) return;
+    if (this.#resume !== undefined || !this.#config.isTicking) return;
     const shuffle = <T>(all: readonly T[]): readonly T[] =>
       all
         .map((item) => ({ item, at: this.#random() }))

@@ -36,6 +36,15 @@ for (const via of ['relay', 'pfkey'] as const) {
       assert.deepEqual((await rig.client.status()).notes, []);
     });
 
+    it('take inbound SAs while they are closed, though vsw does not tick before', async () => {
+      await using rig = await Rig.start({ via, isRelayed: true, isInSync: false });
+      const inbound = { direction: 'inbound', spi: 0x2001 } as const;
+      await rig.client.must(sampleSa(inbound), samplePolicy(inbound));
+      assert.deepEqual(rig.vsw.matureSpis('vrf1'), []);
+      await rig.client.reportInSync();
+      await eventually('mature', () => rig.vsw.matureSpis('vrf1').includes(0x2001));
+    });
+
     it('are closed again in a vsw that has restarted', async () => {
       await using rig = await Rig.start({ via, isRelayed: true, isInSync: false });
       await rig.client.reportInSync();

@@ -17,6 +17,7 @@ import { address, saId, selector } from '../../dataplane/samples.ts';
 import {
   FakeOpenconfigd,
   FakeVsw,
+  homedRouterConfig,
   type OpenconfigdOptions,
   routerConfig,
   type VswOptions,
@@ -72,7 +73,8 @@ export class Rig implements AsyncDisposable {
     const dir = new TempDir();
     const said: string[] = [];
     const openconfigd = await FakeOpenconfigd.start({
-      config: routerConfig(...vrfs),
+      // Without a relay its tunnels would open with the next commit only.
+      config: isRelayed ? homedRouterConfig(...vrfs) : routerConfig(...vrfs),
       ...options.openconfigd,
     });
     let port = 0;
