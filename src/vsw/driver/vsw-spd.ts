@@ -198,7 +198,7 @@ export class VswSpd {
     request: PolicyRequest,
     author: Author,
   ): Promise<{ isUnchanged: boolean }> {
-    const { surface, clock } = this.#options;
+    const { surface, clock, via } = this.#options;
     const isNew = !record.isInVsw;
     const waitMs = effectiveMs(this.#putting);
     if (this.#byKey.get(key) !== record) {
@@ -206,12 +206,17 @@ export class VswSpd {
     }
     if (!isNew && this.#isSame(record, request, author)) return { isUnchanged: true };
     try {
+      // Of one batch with its SA: through PF_KEY vsw takes it only behind that.
+      if (via === 'pfkey') await this.#saOf(request, author)?.busy;
       const sa = this.#saOf(request, author);
       this.#checkBinding(request, sa);
       this.#checkSlot(request);
       if (!isNew && sa !== undefined) await this.#awaitMature(sa);
       const left = isNew ? undefined : this.#saOf(record.request, author);
       record.isInVsw = await surface.putPolicy(request, isNew ? undefined : record.request);
+      if (!record.isInVsw && request.name.direction === 'outbound') {
+        throw new Refusal(ResultCode.RESULT_CODE_TEMPORARY, `${key}: vsw has no SA for it`);
+      }
       Object.assign(record, { request, charonInstanceId: author.charonInstanceId, putAtMs: clock.now() });
       if (left !== undefined && left !== sa) left.usedUntilMs = clock.now() + waitMs;
     } catch (error) {

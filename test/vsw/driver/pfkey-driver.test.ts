@@ -65,6 +65,16 @@ describe('the driver through PF_KEY', () => {
     assert.equal(rig.vsw.crash, undefined);
   });
 
+  it('installs SAs and policies of one batch, the policies behind their SAs', async () => {
+    await using rig = await Rig.start(options);
+    await rig.client.must(
+      ...[sampleSa({ ...inbound, with: aes256 }), sampleSa({ ...outbound, with: aes256 })],
+      ...[samplePolicy(inbound), samplePolicy(outbound)],
+    );
+    assert.equal(rig.vsw.policies('vrf1').length, 2);
+    assert.equal(rig.vsw.vrf('vrf1').forwarding.send(inner).kind, 'esp');
+  });
+
   it('moves the policies to new SAs, and deletes the old', async () => {
     await using rig = await Rig.start(options);
     await tunnel(rig);
