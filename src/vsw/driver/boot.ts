@@ -41,7 +41,10 @@ const EPOCH_BYTES = 6;
 const HARD_RETRY_SECONDS = 5n;
 
 export type BootOptions = {
+  /** As configured: what vsw can do, and whether both directions share its slots. */
   readonly via: Via;
+  /** How vsw is told: through PF_KEY also when it is deaf to the relay. */
+  readonly through: Via;
   readonly bootId: Buffer;
   readonly surface: Surface;
   readonly links: ReadonlyMap<string, PfkeyLink>;
@@ -102,13 +105,9 @@ export class Boot implements Disposable {
     const reader = new SaReader((vrf) => this.#link(vrf), clock, options.isHeld);
     const vrfOf = (name: string): string => this.#vrfOf(name);
     this.#spd = new VswSpd({
-      via,
-      vrfOf,
-      surface,
-      reader,
+      ...{ vrfOf, surface, reader, clock, through: options.through },
       sad: () => this.#sad,
       slotsOf: (vrf) => this.#slotsOf(vrf),
-      clock,
     });
     this.#sad = new VswSad({
       via,
@@ -155,6 +154,10 @@ export class Boot implements Disposable {
       now: clock.now,
       stop: this.#stop.signal,
     };
+  }
+
+  get through(): Via {
+    return this.#options.through;
   }
 
   get slotUse(): readonly SlotUse[] {

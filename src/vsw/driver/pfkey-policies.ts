@@ -52,7 +52,7 @@ export class PfkeyPolicies {
   }
 
   /** One of an earlier life of this process, if it is still there. */
-  adopt({ name }: PolicyRequest): void {
+  adopt({ name }: Pick<PolicyRequest, 'name'>): void {
     this.#ours.add(describePolicy(name));
   }
 

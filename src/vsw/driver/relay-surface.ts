@@ -38,7 +38,7 @@ class CommitQueue {
 const anything = { address: 0, prefixLength: 0, port: 0 } as const;
 
 /** An entry of the same name as a policy of charon's for everything, which takes its place and gives it back. */
-function defaultDiscard(vrf: string): Pick<PolicyRequest, 'name' | 'act' | 'priority'> {
+export function defaultDiscard(vrf: string): Pick<PolicyRequest, 'name' | 'act' | 'priority'> {
   return {
     name: { vrf, direction: 'outbound', source: anything, destination: anything, protocol: 0 },
     act: { kind: 'discard' },

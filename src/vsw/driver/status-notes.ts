@@ -1,14 +1,17 @@
 import type { VswStatus } from './vsw-driver.ts';
 
 /** What an operator should know of a driver that serves: what is not as it should be, and what to do. */
-export function statusNotes({ relay, pfkey }: VswStatus): readonly string[] {
+export function statusNotes({ relay, pfkey, isDeaf }: VswStatus): readonly string[] {
   const notes = pfkey.flatMap(({ vrf, problem }) =>
     problem === undefined ? [] : [`PF_KEY of ${vrf} is lost (${problem}): what vsw holds cannot be read`],
   );
   if (relay === undefined) return notes;
   const { vsw, upstream, filteredChanges, heldTunnels } = relay;
   if (vsw !== 'ready') {
-    notes.push(`vsw gets no configuration through the relay (${vsw}): restart it to have it subscribe`);
+    notes.push(
+      `vsw is deaf (${vsw}): the router's configuration does not reach it${isDeaf ? ', SAs go through PF_KEY' : ''}; ` +
+        'restart it when it suits',
+    );
   }
   if (upstream?.kind === 'lost') {
     notes.push(`openconfigd ${upstream.target} is lost (${upstream.reason}): its changes do not reach vsw`);

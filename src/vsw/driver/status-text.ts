@@ -26,7 +26,7 @@ export function formatVswStatus(json: string): string {
   const status: VswStatus = JSON.parse(json);
   const lines = [
     `state:     ${status.problem === undefined ? 'ready' : `not ready: ${status.problem}`}`,
-    `via:       ${status.via}`,
+    `via:       ${status.via}${status.isDeaf ? ', and PF_KEY for SAs as vsw is deaf: restart it when it suits' : ''}`,
     ...relayLines(status),
     ...status.pfkey.map(({ vrf, problem }) => `PF_KEY:    ${vrf} ${problem ?? 'connected'}`),
     `SAs:       ${status.sas}`,

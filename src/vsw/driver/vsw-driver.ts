@@ -10,17 +10,22 @@ import { Journal, type JournalEntries } from './journal.ts';
 import { PfkeyLink } from './pfkey-link.ts';
 import { PfkeyPolicies } from './pfkey-policies.ts';
 import { PfkeySurface } from './pfkey-surface.ts';
-import { RelaySurface } from './relay-surface.ts';
+import { defaultDiscard, RelaySurface } from './relay-surface.ts';
 import { statusNotes } from './status-notes.ts';
 import { StatusServer } from './status-server.ts';
 import type { Surface } from './surface.ts';
 
 const BOOT_ID_BYTES = 16;
+/** A vsw that ended closes its PF_KEY sockets sooner than that, and one that started subscribes. */
+const DEAF_MS = 1_000;
+const RETRY_MS = 500;
 
 export type VswStatus = {
   readonly via: VswConfig['via'];
   /** What vsw needs before anything can be installed; undefined when nothing. */
   readonly problem: string | undefined;
+  /** With `via: relay`: vsw runs and does not listen, so that it is told through PF_KEY. */
+  readonly isDeaf: boolean;
   readonly relay: RelayStatus | undefined;
   readonly pfkey: readonly { readonly vrf: string; readonly problem: string | undefined }[];
   readonly sas: number;
@@ -49,13 +54,16 @@ export class VswDriver implements AsyncDisposable {
   readonly #links: ReadonlyMap<string, PfkeyLink>;
   readonly #journal: Journal;
   readonly #policies: PfkeyPolicies;
-  /** What the last life of this process left; used up by the first boot. */
+  /** What an earlier life of this process, or the last boot, left in a vsw that may still run. */
   #left: JournalEntries;
   #relay: Relay | undefined;
   #boot: Boot | undefined;
   #isBooting = false;
   /** How many lives of vsw have ended. */
   #losses = 0;
+  #deafTimer: NodeJS.Timeout | undefined;
+  /** A vsw that would subscribe has had the time to. */
+  #hasWaited = false;
   #problem = 'starting';
   #disposal: Promise<void> | undefined;
 
@@ -112,6 +120,7 @@ export class VswDriver implements AsyncDisposable {
     return {
       via: this.#config.via,
       problem: this.#boot === undefined ? this.#why() : undefined,
+      isDeaf: this.#config.via === 'relay' && this.#boot?.through === 'pfkey',
       relay: this.#relay?.status,
       pfkey: [...this.#links.values()].map(({ vrf, isUp, problem }) => ({
         vrf,
@@ -143,7 +152,7 @@ export class VswDriver implements AsyncDisposable {
             }
           : { kind: 'file', path: routerFile },
       holdTunnels,
-      onReady: () => this.#begin(),
+      onReady: () => this.#onStreamReady(),
       onLost: (reason) => this.#onStreamLost(reason),
       logger: this.#logger,
     };
@@ -180,17 +189,45 @@ export class VswDriver implements AsyncDisposable {
 
   #onPfkeyUp(): void {
     this.#begin();
+    this.#beginIfDeaf();
     this.#boot?.surveySlots();
+  }
+
+  #onStreamReady(): void {
+    if (this.#config.via === 'relay' && this.#boot?.through === 'pfkey') this.#finish('vsw subscribed again');
+    this.#begin();
   }
 
   #onStreamLost(reason: string): void {
     // With `via: pfkey` it is PF_KEY that tells whether vsw still has what it had.
-    if (this.#config.via === 'relay') this.#finish(reason);
+    if (this.#config.via !== 'relay') return;
+    this.#finish(reason);
+    this.#beginIfDeaf();
   }
 
   #onPfkeyDown(vrf: string, reason: string): void {
-    // With `via: relay` it is vsw's stream that tells that.
-    if (this.#config.via === 'pfkey') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
+    // Told through its stream, it is vsw's stream that tells that.
+    if (this.#boot?.through === 'pfkey') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
+  }
+
+  /** How vsw can be told now, if its PF_KEY is there. */
+  get #through(): VswConfig['via'] | undefined {
+    if (this.#config.via === 'pfkey') return 'pfkey';
+    if (this.#relay?.isReady === true) return 'relay';
+    const vsw = this.#relay?.status.vsw;
+    const isDeaf = this.#hasWaited && (vsw === 'never-subscribed' || vsw === 'lost');
+    return isDeaf ? 'pfkey' : undefined;
+  }
+
+  /** A vsw that runs, as its PF_KEY shows, and does not subscribe in time never does. */
+  #beginIfDeaf(): void {
+    this.#hasWaited = false;
+    clearTimeout(this.#deafTimer);
+    this.#deafTimer = setTimeout(() => {
+      this.#hasWaited = true;
+      this.#begin();
+    }, DEAF_MS);
+    this.#deafTimer.unref();
   }
 
   #onUpcall(vrf: string, message: PfkeyMessage): void {
@@ -200,41 +237,32 @@ export class VswDriver implements AsyncDisposable {
 
   /** vsw is there with everything that is needed, for all we know. */
   #begin(): void {
-    const isReady = this.#config.via === 'pfkey' || this.#relay?.isReady === true;
+    const through = this.#through;
     const isUp = [...this.#links.values()].every((link) => link.isUp);
-    if (this.#boot !== undefined || this.#isBooting || !isReady || !isUp || this.#disposal !== undefined)
-      return;
+    if (this.#boot !== undefined || this.#isBooting || through === undefined || !isUp) return;
+    if (this.#disposal !== undefined) return;
     this.#isBooting = true;
-    this.#start()
+    this.#start(through)
       .catch((error: unknown) => {
         this.#problem = errorMessage(error);
         this.#logger.warn({ reason: this.#problem }, 'vsw cannot be taken over, will retry');
-        setTimeout(() => this.#begin(), 500).unref();
+        setTimeout(() => this.#begin(), RETRY_MS).unref();
       })
       .finally(() => {
         this.#isBooting = false;
       });
   }
 
-  async #start(): Promise<void> {
-    const { via } = this.#config;
+  async #start(through: VswConfig['via']): Promise<void> {
     const losses = this.#losses;
-    const linkOf = (vrf: string): PfkeyLink => this.#linkOf(vrf);
-    // Those of a stream are gone with the vsw that had them.
-    if (via === 'relay') this.#policies.clear();
-    const policies = this.#policies;
-    const relay = this.#relay;
-    const relaySurface =
-      via === 'relay' && relay !== undefined ? new RelaySurface(relay, policies) : undefined;
-    const surface: Surface = relaySurface ?? new PfkeySurface(linkOf, policies);
-    if (relaySurface !== undefined) {
-      for (const name of this.#config.vrfs) await relaySurface.closeByDefault(name);
-    }
+    const surface = await this.#surface(through);
     const dumps = new Map<string, readonly PfkeyMessage[]>();
     try {
       for (const link of this.#links.values()) dumps.set(link.vrf, await link.dump());
-      if (this.#losses !== losses || this.#disposal !== undefined) throw new Error('vsw went away meanwhile');
-      this.#takeOver(surface, dumps);
+      if (this.#losses !== losses || this.#through !== through || this.#disposal !== undefined) {
+        throw new Error('vsw came or went meanwhile');
+      }
+      this.#takeOver(through, surface, dumps);
     } catch (error) {
       for (const message of [...dumps.values()].flat()) {
         message.encryptionKey?.wipe();
@@ -244,17 +272,20 @@ export class VswDriver implements AsyncDisposable {
     }
   }
 
-  #takeOver(surface: Surface, dumps: ReadonlyMap<string, readonly PfkeyMessage[]>): void {
-    const { via } = this.#config;
-    // Only PF_KEY leaves entries that outlive us; those of the stream are gone with the vsw that had them.
-    const left = via === 'pfkey' ? this.#left : { ...this.#left, sas: [], policies: [] };
+  #takeOver(
+    through: VswConfig['via'],
+    surface: Surface,
+    dumps: ReadonlyMap<string, readonly PfkeyMessage[]>,
+  ): void {
+    // A vsw that subscribes has started, with nothing of ours.
+    if (through === 'relay') this.#left = Journal.nothing;
+    const left = this.#left;
     const hasOurs = [...dumps.values()].some((dump) =>
       dump.some(({ sa }) => left.sas.some((entry) => entry.sa.id?.spi === sa?.spi)),
     );
     const boot = new Boot({
-      via,
+      ...{ via: this.#config.via, through, surface },
       bootId: hasOurs && left.bootId.length > 0 ? left.bootId : randomBytes(BOOT_ID_BYTES),
-      surface,
       links: this.#links,
       clock: this.#clock,
       eventHistory: this.#config.eventHistory,
@@ -276,10 +307,30 @@ export class VswDriver implements AsyncDisposable {
     boot.watchSlots();
     this.#boot = boot;
     this.#journal.touch();
-    this.#logger.info(
-      { bootId: boot.backend.bootId.toString('hex'), sas: boot.saCount, policies: boot.policyCount },
-      'vsw taken over',
-    );
+    const fields = {
+      ...{ bootId: boot.backend.bootId.toString('hex'), through },
+      ...{ sas: boot.saCount, policies: boot.policyCount },
+    };
+    if (through === this.#config.via) this.#logger.info(fields, 'vsw taken over');
+    else
+      this.#logger.error(
+        { ...fields, advice: this.#relay?.deafAdvice },
+        'vsw is deaf: SAs and policies go on through PF_KEY, the router’s own configuration does not',
+      );
+  }
+
+  async #surface(through: VswConfig['via']): Promise<Surface> {
+    const policies = this.#policies;
+    const { vrfs, via } = this.#config;
+    if (through === 'relay' && this.#relay !== undefined) {
+      // Those of a stream are gone with the vsw that had them.
+      policies.clear();
+      const surface = new RelaySurface(this.#relay, policies);
+      for (const vrf of vrfs) await surface.closeByDefault(vrf);
+      return surface;
+    }
+    if (via === 'relay') for (const vrf of vrfs) policies.adopt(defaultDiscard(vrf));
+    return new PfkeySurface((vrf) => this.#linkOf(vrf), policies);
   }
 
   #finish(reason: string): void {
@@ -287,7 +338,7 @@ export class VswDriver implements AsyncDisposable {
     this.#problem = reason;
     const boot = this.#boot;
     if (boot === undefined) return;
-    if (this.#config.via === 'pfkey') this.#left = boot.entries();
+    this.#left = boot.entries();
     this.#boot = undefined;
     boot[Symbol.dispose]();
     this.#logger.warn({ reason }, 'vsw lost: its SAs and policies are gone, or out of reach');
@@ -295,6 +346,7 @@ export class VswDriver implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     this.#journal.close();
+    clearTimeout(this.#deafTimer);
     const boot = this.#boot;
     this.#left = boot?.entries() ?? this.#left;
     this.#boot = undefined;

@@ -30,7 +30,7 @@ export type PolicyRecord = Author & {
 };
 
 export type VswSpdOptions = {
-  readonly via: Via;
+  readonly through: Via;
   readonly vrfOf: (name: string) => string;
   readonly surface: Surface;
   readonly reader: SaReader;
@@ -250,8 +250,8 @@ export class VswSpd {
 
   /** Through PF_KEY a policy cannot choose its SA. */
   #checkBinding({ name, act }: PolicyRequest, sa: SaRecord | undefined): void {
-    const { via, sad } = this.#options;
-    if (via === 'relay' || name.direction !== 'outbound' || act.kind !== 'protect') return;
+    const { through, sad } = this.#options;
+    if (through === 'relay' || name.direction !== 'outbound' || act.kind !== 'protect') return;
     const newest = sad().newestOf(name.vrf, act.pair);
     if (newest !== undefined && newest === sa) return;
     throw new Refusal(
@@ -277,10 +277,10 @@ export class VswSpd {
 
   /** A policy that moves before its new SA works would lose packets. */
   async #awaitMature(sa: SaRecord): Promise<void> {
-    const { reader, via } = this.#options;
+    const { reader, through } = this.#options;
     await sa.busy;
     // Through PF_KEY it is the policy that has it work.
-    if (via === 'pfkey' || (await reader.until(sa.request, 'mature', MATURE_MS))) return;
+    if (through === 'pfkey' || (await reader.until(sa.request, 'mature', MATURE_MS))) return;
     throw new Refusal(
       ResultCode.RESULT_CODE_TEMPORARY,
       `${describeSa(sa.request.name)}: vsw has not handed it to its cores within ${MATURE_MS} ms`,

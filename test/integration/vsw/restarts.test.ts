@@ -78,7 +78,7 @@ test('a restarted openconfigd costs no packet, and its next commit arrives', asy
   assertSafe(pair);
 });
 
-test('a killed driver leaves vsw forwarding and deaf; a restart of vsw repairs it', async () => {
+test('a killed driver leaves vsw deaf: rekeys go on through PF_KEY, and a restart of vsw repairs it', async () => {
   await using lab = await Lab.create();
   const pair = await started(lab);
   const { left } = pair;
@@ -88,7 +88,17 @@ test('a killed driver leaves vsw forwarding and deaf; a restart of vsw repairs i
   await setTimeout(1_200);
   assert.deepEqual(flow.lost, []);
   await left.startDriver();
+  await left.agent.waitReady();
   assert.equal(left.vsw.isSubscribed, false);
+  assert.match(await left.agent.show('status'), /^note +vsw is deaf .*SAs go through PF_KEY/m);
+  for (const [self, other] of [
+    [left, pair.right],
+    [pair.right, left],
+  ] as const) {
+    await rekeyRouters(self, other);
+    await assertCharonsKeys(pair, 1);
+  }
+  assert.deepEqual(flow.lost, []);
   await left.restartVsw();
   await passes(pair);
   await assertCharonsKeys(pair, 1, REPAIR_MS);

@@ -139,6 +139,12 @@ export class FakeVsw implements AsyncDisposable {
     return this.vrf(vrf).policies.list();
   }
 
+  /** Its connection to the server breaks: it runs on, and never subscribes again. */
+  cutStream(): void {
+    this.#stream?.cancel();
+    this.#stream = undefined;
+  }
+
   /** A restart of the process: everything is gone but what the server sends on subscription. */
   async restart(): Promise<void> {
     this.stop();

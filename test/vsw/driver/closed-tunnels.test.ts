@@ -86,7 +86,7 @@ describe('what else closes', () => {
     assert.equal((await rig.client.sas()).length, 1);
     const { notes } = await rig.client.status();
     assert.deepEqual(notes, [
-      'vsw gets no configuration through the relay (never-subscribed): restart it to have it subscribe',
+      "vsw is deaf (never-subscribed): the router's configuration does not reach it; restart it when it suits",
     ]);
     const again = await rig.client.one(sampleSa({ direction: 'inbound', spi: 0x2002 }));
     assert.equal(refusal(again)[0], 'OK');

@@ -389,18 +389,6 @@ describe('the driver through the relay', () => {
     assert.deepEqual([spiTo('198.19.2.1'), spiTo('198.19.3.1')], [narrow.spi, OUT]);
   });
 
-  it('says that vsw is deaf after a restart of its own, and what to do', async () => {
-    await using rig = await Rig.start();
-    await tunnel(rig);
-    await rig.restartDriver();
-    assert.ok(rig.said.some((line) => line.includes('vsw is deaf from now on')));
-    assert.match(rig.driver.status.problem ?? '', /vsw has not subscribed: vsw.conf has to name/);
-    assert.equal(rig.vsw.sas().length, 2, 'what is in vsw forwards on');
-    await rig.vsw.restart();
-    await rig.acquire();
-    assert.deepEqual(await rig.client.sas(), []);
-  });
-
   it('starts with a journal that was cut off, of which it needs nothing', async () => {
     await using rig = await Rig.start();
     await rig.driver[Symbol.asyncDispose]();
