@@ -9,7 +9,7 @@ import {
   routerPeer,
   startRouterPair,
 } from './router-pair.ts';
-import { establishRouterTunnel, loadRouterTunnel } from './tunnels.ts';
+import { establishRouterTunnel, initiate, loadRouterTunnel } from './tunnels.ts';
 
 const IF_ID = 42;
 const SCOPED = { child: { if_id_in: IF_ID, if_id_out: IF_ID } };
@@ -34,7 +34,7 @@ test('two VRFs with the same networks: each has its own SAs and policies, chosen
   assert.match(carry(left, right, 'vrf2') ?? 'delivered', /^not sent/, 'nothing of the other VRF is used');
   // The responder chooses a CHILD_SA by its networks: there is one of these at a time.
   await loadRouterTunnel(pair, SCOPED);
-  await left.charon.swanctl.initiate(CHILD_NAME);
+  await initiate(left);
   await assertCharonsKeys(pair, 2);
   for (const { vsw, site } of [left, right]) {
     const vrfs = vsw.sas().map(({ vrf }) => vrf);

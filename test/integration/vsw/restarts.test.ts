@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { CHILD_NAME, eventually, Lab } from '../../support/index.ts';
+import { eventually, Lab } from '../../support/index.ts';
 import {
   assertCharonsKeys,
   assertSafe,
@@ -11,7 +11,7 @@ import {
   rekeyRouters,
   startRouterPair,
 } from './router-pair.ts';
-import { establishRouterTunnel, loadRouterTunnel } from './tunnels.ts';
+import { establishRouterTunnel, initiate, loadRouterTunnel } from './tunnels.ts';
 
 /** Repairs are rate-limited, and a tick comes before each is in force. */
 const REPAIR_MS = 40_000;
@@ -115,7 +115,7 @@ test('a restarted charon’s old SAs go, and its new ones come', async () => {
   await right.restartCharon();
   await loadRouterTunnel(pair);
   await left.agent.waitReady();
-  await left.charon.swanctl.initiate(CHILD_NAME);
+  await initiate(left);
   await assertCharonsKeys(pair, 1, REPAIR_MS);
   await passes(pair);
   assertSafe(pair);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHILD_NAME, eventually, Lab, type Settings } from '../../support/index.ts';
 import { assertSafe, startRouterPair } from './router-pair.ts';
-import { loadRouterTunnel, ROUTER_CHILD } from './tunnels.ts';
+import { initiate, loadRouterTunnel, ROUTER_CHILD } from './tunnels.ts';
 
 const IF_ID = 42;
 
@@ -34,8 +34,8 @@ test('tunnels of two VRFs have SADs, policies and slots of their own, rekeyed to
       right: { children: secondChild(rightTs, leftTs) },
     },
   });
-  await left.charon.swanctl.initiate(CHILD_NAME);
-  await left.charon.swanctl.initiate('blue');
+  await initiate(left);
+  await initiate(left, 'blue');
   const spisOf = async (name: string): Promise<readonly number[]> =>
     (await left.charon.swanctl.childSas())
       .filter((sa) => sa.name === name)
