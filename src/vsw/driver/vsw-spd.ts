@@ -198,7 +198,7 @@ export class VswSpd {
     request: PolicyRequest,
     author: Author,
   ): Promise<{ isUnchanged: boolean }> {
-    const { surface, clock, via } = this.#options;
+    const { surface, clock, through } = this.#options;
     const isNew = !record.isInVsw;
     const waitMs = effectiveMs(this.#putting);
     if (this.#byKey.get(key) !== record) {
@@ -207,7 +207,7 @@ export class VswSpd {
     if (!isNew && this.#isSame(record, request, author)) return { isUnchanged: true };
     try {
       // Of one batch with its SA: through PF_KEY vsw takes it only behind that.
-      if (via === 'pfkey') await this.#saOf(request, author)?.busy;
+      if (through === 'pfkey') await this.#saOf(request, author)?.busy;
       const sa = this.#saOf(request, author);
       this.#checkBinding(request, sa);
       this.#checkSlot(request);
