@@ -24,6 +24,8 @@ export class PfkeySurface implements Surface {
     this.#policies = policies;
   }
 
+  readonly announceSa = (): (() => void) => () => undefined;
+
   readonly installSa = async (sa: SaRequest): Promise<void> => {
     const { name, source, integrity, hardSeconds, softSeconds, udp } = sa;
     const answer = await this.#linkOf(sa.vrf).ask({

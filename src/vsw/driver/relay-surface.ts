@@ -5,33 +5,69 @@ import { describePolicy, type PolicyRequest } from './policy-request.ts';
 import type { SaRequest } from './sa-request.ts';
 import type { Surface } from './surface.ts';
 
-/** Puts what is said within one turn of the event loop into one commit. */
+/** What waits for what was announced waits no longer than that. */
+const LONGEST_WAIT_MS = 50;
+
+/**
+ * Puts what is said within one turn of the event loop into one commit, with what was announced by then: vsw
+ * takes commits one after the other, and each of them costs it about as much.
+ */
 class CommitQueue {
   readonly #relay: Pick<Relay, 'inject'>;
   #changes: Change[] = [];
-  #flushed: Promise<void> | undefined;
+  #flushed: PromiseWithResolvers<void> | undefined;
+  #announced = 0;
+  #isScheduled = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(relay: Pick<Relay, 'inject'>) {
     this.#relay = relay;
   }
 
+  /** More is to come soon; the function that is returned tells that it came, or does not. */
+  announce(): () => void {
+    this.#announced += 1;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#announced -= 1;
+      this.#schedule();
+    };
+  }
+
   /** @throws AgentError while vsw takes no configuration */
   add(changes: readonly Change[]): Promise<void> {
     this.#changes.push(...changes);
-    this.#flushed ??= new Promise((resolve, reject) => {
-      setImmediate(() => {
-        const whole = this.#changes;
-        this.#changes = [];
-        this.#flushed = undefined;
-        try {
-          this.#relay.inject(whole);
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      });
+    this.#flushed ??= Promise.withResolvers();
+    this.#schedule();
+    return this.#flushed.promise;
+  }
+
+  #schedule(): void {
+    if (this.#flushed === undefined) return;
+    this.#timer ??= setTimeout(() => this.#flush(), LONGEST_WAIT_MS);
+    if (this.#announced > 0 || this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#announced === 0) this.#flush();
     });
-    return this.#flushed;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const [whole, flushed] = [this.#changes, this.#flushed];
+    this.#changes = [];
+    this.#flushed = undefined;
+    if (flushed === undefined) return;
+    try {
+      this.#relay.inject(whole);
+      flushed.resolve();
+    } catch (error) {
+      flushed.reject(error);
+    }
   }
 }
 
@@ -62,6 +98,8 @@ export class RelaySurface implements Surface {
     this.#queue = new CommitQueue(relay);
     this.#policies = policies;
   }
+
+  readonly announceSa = (): (() => void) => this.#queue.announce();
 
   readonly installSa = (sa: SaRequest): Promise<void> => this.#queue.add(setSa(sa));
 

@@ -6,6 +6,8 @@ import type { SaRequest } from './sa-request.ts';
  * that protect are BYPASS policies of PF_KEY, which no rekeying has to move.
  */
 export type Surface = {
+  /** An SA will be installed soon; the function that is returned is called when it is, or will not be. */
+  readonly announceSa: () => () => void;
   readonly installSa: (sa: SaRequest) => Promise<void>;
   /** After an inbound SA showed: has it work, as far as a policy is needed for that; whether it will. */
   readonly enableInbound: (sa: SaRequest, policies: readonly PolicyRequest[]) => Promise<boolean>;

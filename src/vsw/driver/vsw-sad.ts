@@ -235,7 +235,8 @@ export class VswSad {
   async #install(record: SaRecord): Promise<void> {
     const { surface } = this.#options;
     const { request } = record;
-    await this.#checkAbsent(record);
+    const isOver = surface.announceSa();
+    await this.#checkAbsent(record).finally(isOver);
     try {
       await surface.installSa(request);
       await this.#confirm(request);

@@ -414,6 +414,19 @@ describe('the driver through the relay', () => {
     assert.equal(held(), 0);
   });
 
+  it('tells vsw the SAs of a batch in one commit, as each commit takes vsw as long as one', async () => {
+    await using rig = await Rig.start();
+    await eventually('the last commit of the start', () => rig.vsw.vrf('vrf1').forwarding.isOpen);
+    const before = rig.vsw.commitCount;
+    const spis = [OUT];
+    for (let count = 1; count < 20; count += 1) spis.push(apart(OUT, ...spis));
+    const batch = spis.map((spi, at) =>
+      sampleSa({ direction: 'outbound', spi, peer: `198.18.0.${10 + at}` }),
+    );
+    await rig.client.must(...batch);
+    assert.equal(rig.vsw.commitCount - before, 1);
+  });
+
   it('writes no key anywhere', async () => {
     await using rig = await Rig.start();
     await tunnel(rig);
