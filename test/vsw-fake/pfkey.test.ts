@@ -316,6 +316,8 @@ test('EXPIRE comes unsolicited on every connection, soft once and hard twice', a
 
 test('ACQUIRE comes once per tick with inner addresses only and sequence 0', () =>
   withPeer(async (peer, router) => {
+    // Upcalls go to those whose connection vsw has taken.
+    await peer.ask(MessageType.REGISTER, []);
     await router.operate(sampleSp({ name: 'out', spi: 5 }));
     const { forwarding } = router.vsw.vrf('vrf1');
     for (let at = 0; at < 5; at++) {

@@ -36,8 +36,8 @@ export type HeldSp = SpValues & {
   readonly selector: Selector;
 };
 
-/** At most so many policies reach the forwarding cores. */
-const MAX_POLICIES = 1024;
+/** Rules of a direction in the forwarding cores, one of them vsw's own (modules/tunnel/ipsec/sp4.c). */
+const MAX_RULES = 1024;
 
 export function selectorKey(selector: Selector, direction: SpDirection): string {
   return `${direction} ${Object.values(selector).join(' ')}`;
@@ -83,13 +83,15 @@ export class SpManager {
     return [...this.#sps.values()];
   }
 
-  /** What a tick gives to the forwarding cores, when anything changed. */
+  /** What a tick gives to the forwarding cores, when anything changed. One rule too many, and they keep what they have. */
   push(): readonly HeldSp[] | undefined {
     if (!this.#isModified) return undefined;
     this.#isModified = false;
-    return this.list()
-      .filter(({ spi }) => spi !== 0)
-      .slice(0, MAX_POLICIES);
+    const bound = this.list().filter(({ spi }) => spi !== 0);
+    const isTooMany = (['inbound', 'outbound'] as const).some(
+      (direction) => 1 + bound.filter((sp) => sp.direction === direction).length > MAX_RULES,
+    );
+    return isTooMany ? undefined : bound;
   }
 }
 
