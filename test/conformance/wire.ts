@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, type ManagedProcess, type Site } from '../support/index.ts';
-import { readIpPackets } from './ip-packet.ts';
+import { type IpPacket, readIpPackets } from './ip-packet.ts';
 import { type IpsecPacket, readIpsecPacket } from './ipsec-packet.ts';
 
 const FILE_HEADER_BYTES = 24;
@@ -45,10 +45,13 @@ export class Wire implements AsyncDisposable {
 
   /** ESP and AH packets since then, whole ones, in their order. */
   async ipsecPackets(): Promise<readonly IpsecPacket[]> {
+    return (await this.ipPackets()).map(readIpsecPacket).filter((packet) => packet !== undefined);
+  }
+
+  /** Everything since then, whole ones, in their order. */
+  async ipPackets(): Promise<readonly IpPacket[]> {
     await this.#read();
-    return readIpPackets(this.#frames)
-      .map(readIpsecPacket)
-      .filter((packet) => packet !== undefined);
+    return readIpPackets(this.#frames);
   }
 
   async #read(): Promise<void> {
