@@ -12,6 +12,6 @@ export async function readDataplaneStatus(
   link: LinkStatus,
 ): Promise<DataplaneStatus> {
   if (link.report.state !== 'connected') return NOTHING;
-  const signal = AbortSignal.timeout(PATIENCE_MS);
-  return (await askIfPossible((limited) => dataplane.status({ signal: limited }), { signal })) ?? NOTHING;
+  const ask = (signal: AbortSignal): Promise<DataplaneStatus> => dataplane.status({ signal });
+  return (await askIfPossible(ask, { patienceMs: PATIENCE_MS })) ?? NOTHING;
 }
