@@ -188,8 +188,9 @@ export class Relay implements AsyncDisposable {
     this.#write({ kind: 'commit', changes });
   }
 
-  /** Until another vsw subscribes. */
+  /** Until another vsw subscribes. Of one that is deaf they stay as they are. */
   openTunnels(): void {
+    if (this.#vsw === undefined) return;
     const held = this.#gate.open();
     if (held.length === 0) return;
     this.#write({ kind: 'commit', changes: held });
@@ -309,7 +310,9 @@ export class Relay implements AsyncDisposable {
     return kept;
   }
 
+  /** Upstream stays when vsw went away; the next vsw is told what it said meanwhile from the mirror. */
   #forward(changes: readonly Change[]): void {
+    if (this.#vsw === undefined) return;
     this.#write({ kind: 'commit', changes: this.#gate.pass(changes) });
     if (!changes.some(({ path }) => startsWith(path, NETWORK_INSTANCES))) return;
     // vsw enables a tunnel interface only with the commit after the one that made its VRF, be it empty.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { eventually } from '../../support/index.ts';
 import { deleteSa, Rig, refusal, samplePolicy, sampleSa } from './rig.ts';
@@ -99,6 +100,26 @@ describe('a vsw that is deaf', () => {
     assert.deepEqual((await rig.client.capabilities()).bootId, before.bootId);
     assert.deepEqual(await rekeyed(rig), []);
     assert.deepEqual(rig.vsw.nonces.reused, []);
+  });
+
+  it('does not hear what is configured, and is not taken for one that does', async () => {
+    await using rig = await Rig.start();
+    const before = await rig.client.capabilities();
+    await tunnel(rig);
+    rig.vsw.cutStream();
+    await eventually('noticed', () => rig.driver.status.problem !== undefined);
+    await rig.acquire();
+    const answer = await rig.openconfigd.operate([
+      'set network-instances network-instance vrf2 config type L3VRF',
+    ]);
+    assert.equal(answer, '');
+    await sleep(200);
+    assert.equal(rig.driver.status.relay?.vsw, 'lost');
+    assert.equal(rig.driver.status.isDeaf, true);
+    assert.deepEqual((await rig.client.capabilities()).bootId, before.bootId);
+    assert.equal((await rig.client.sas()).length, 2);
+    await rig.vsw.restart();
+    await eventually('it listens', () => rig.driver.status.relay?.vsw === 'ready');
   });
 
   it('hears again once it was restarted, and nothing of before comes back', async () => {
