@@ -33,7 +33,10 @@ export type VswStatus = {
   readonly slots: readonly SlotUse[];
 };
 
-/** Through the relay nothing of an earlier life is taken over: a journal that was cut off keeps nobody from starting. */
+/**
+ * Through the relay what an earlier life left is taken over only from a vsw that is deaf, and is gone when that
+ * is restarted: a journal that was cut off keeps nobody from starting.
+ */
 function readJournal({ journal, via }: VswConfig, logger: Logger): JournalEntries {
   try {
     return Journal.read(journal);
@@ -188,8 +191,8 @@ export class VswDriver implements AsyncDisposable {
   }
 
   #onPfkeyUp(): void {
-    this.#begin();
     this.#beginIfDeaf();
+    this.#begin();
     this.#boot?.surveySlots();
   }
 
@@ -206,8 +209,8 @@ export class VswDriver implements AsyncDisposable {
   }
 
   #onPfkeyDown(vrf: string, reason: string): void {
-    // Told through its stream, it is vsw's stream that tells that.
-    if (this.#boot?.through === 'pfkey') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
+    // Told through its stream, it is vsw's stream that tells that. One that is only being taken over may be gone.
+    if (this.#boot?.through !== 'relay') this.#finish(`PF_KEY of ${vrf}: ${reason}`);
   }
 
   /** How vsw can be told now, if its PF_KEY is there. */

@@ -41,6 +41,8 @@ export type PfkeyPorts = {
   readonly random: () => number;
   /** What kills the whole of vsw. */
   readonly crash: (reason: string) => void;
+  /** After each message that was handled, and answered. */
+  readonly onHandled?: ((type: number) => void) | undefined;
 };
 
 /** Segmentation fault or panic of vsw while it handles a message. */
@@ -102,7 +104,10 @@ export class PfkeyServer implements Disposable {
     if (this.#held !== undefined) this.#held.push(event);
     else if (event.kind === 'open') this.#connections.add(event.connection);
     else if (event.kind === 'end') this.#connections.delete(event.connection);
-    else this.#handle(event.connection, event.bytes);
+    else {
+      this.#handle(event.connection, event.bytes);
+      this.#ports.onHandled?.(this.received.at(-1)?.type ?? 0);
+    }
   }
 
   #handle(connection: number, packet: Buffer): void {

@@ -31,6 +31,8 @@ export type VswOptions = {
   readonly tickMs?: number;
   /** Where each VRF's PF_KEY socket goes; without it there is none. */
   readonly pfkeyPath?: (vrf: string) => string;
+  /** After each PF_KEY message that it handled, and answered. */
+  readonly onPfkey?: (type: number) => void;
   readonly clock?: Clock;
   /** Of the orders that Go's maps take. */
   readonly seed?: number;
@@ -273,6 +275,7 @@ export class FakeVsw implements AsyncDisposable {
       nowMs: () => this.#nowMs(),
       random: this.#random,
       crash: (reason: string) => this.#die(reason),
+      onHandled: this.#options.onPfkey,
     };
     this.#sockets = this.#sockets.then(async () => {
       const server = await PfkeyServer.listen(path, vrf, ports);
