@@ -74,6 +74,8 @@ export class Applier {
 
   async #run(operation: Operation, author: Author): Promise<OperationResult> {
     const { logger, revisions, onChange } = this.#options;
+    // What is on its way may be in vsw when this process ends.
+    if (operation.addSa !== undefined || operation.putPolicy !== undefined) onChange();
     try {
       const outcome = await this.#dispatch(operation, author);
       if (outcome.unchanged !== true && outcome.spi === undefined) {
@@ -82,6 +84,7 @@ export class Applier {
       }
       return { ...OperationResult.create(), ...outcome, code: ResultCode.RESULT_CODE_OK };
     } catch (error) {
+      onChange();
       return resultOfFailure(error, author.owner, logger);
     }
   }

@@ -188,10 +188,11 @@ export class Boot implements Disposable {
         charonInstanceId,
         sa: request.listed,
       })),
-      policies: this.#spd.list('').map(({ owner, charonInstanceId, request }) => ({
+      policies: this.#spd.list('').map(({ owner, charonInstanceId, request, isInVsw }) => ({
         owner,
         charonInstanceId,
         policy: request.listed,
+        isThere: isInVsw,
       })),
     };
   }
@@ -221,7 +222,7 @@ export class Boot implements Disposable {
 
   /** Policies the journal knows; vsw cannot list its own. Unless they are there for sure they are put again. */
   adoptPolicies(journal: JournalEntries, { areThere }: { readonly areThere: boolean }): void {
-    for (const { policy, ...author } of journal.policies) {
+    for (const { policy, isThere, ...author } of journal.policies) {
       const innerVrf = policy.id?.innerVrf ?? '';
       if (this.#knownVrf(innerVrf) === undefined) {
         this.#options.logger.warn(
@@ -232,7 +233,7 @@ export class Boot implements Disposable {
       }
       const request = parsePolicyRequest(policy, (name) => this.#vrfOf(name));
       this.#options.surface.adoptPolicy(request);
-      if (areThere) this.#spd.adopt(request, author);
+      if (areThere && isThere) this.#spd.adopt(request, author);
     }
   }
 

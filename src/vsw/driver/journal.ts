@@ -12,11 +12,15 @@ const journalSchema = z.strictObject({
   boot: z.string(),
   /** Messages of the contract in base64, without keys. */
   sas: z.array(z.strictObject({ ...authored, sa: z.string() })),
-  policies: z.array(z.strictObject({ ...authored, policy: z.string() })),
+  policies: z.array(z.strictObject({ ...authored, policy: z.string(), isThere: z.boolean().default(true) })),
 });
 
 export type JournalSa = Author & { readonly sa: Sa };
-export type JournalPolicy = Author & { readonly policy: Policy };
+export type JournalPolicy = Author & {
+  readonly policy: Policy;
+  /** False: it was on its way into vsw, or waited for an SA. */
+  readonly isThere: boolean;
+};
 
 export type JournalEntries = {
   readonly bootId: Buffer;
@@ -42,6 +46,7 @@ export class Journal {
   readonly #entries: () => JournalEntries;
   readonly #onFailure: (reason: string) => void;
   #timer: NodeJS.Immediate | undefined;
+  #isClosed = false;
 
   /** @param entries what is to be written, asked for when it is time */
   constructor(path: string, entries: () => JournalEntries, onFailure: (reason: string) => void) {
@@ -66,6 +71,7 @@ export class Journal {
         sas: sas.map((entry) => ({ ...author(entry), sa: Sa.decode(Buffer.from(entry.sa, 'base64')) })),
         policies: policies.map((entry) => ({
           ...author(entry),
+          isThere: entry.isThere,
           policy: Policy.decode(Buffer.from(entry.policy, 'base64')),
         })),
       };
@@ -81,6 +87,7 @@ export class Journal {
 
   /** Something changed: it is written before long. */
   touch(): void {
+    if (this.#isClosed) return;
     this.#timer ??= setImmediate(() => {
       this.#timer = undefined;
       this.write();
@@ -98,6 +105,7 @@ export class Journal {
       })),
       policies: policies.map((entry) => ({
         ...authorFields(entry),
+        isThere: entry.isThere,
         policy: Buffer.from(Policy.encode(entry.policy).finish()).toString('base64'),
       })),
     };
@@ -111,7 +119,9 @@ export class Journal {
     }
   }
 
+  /** What changes from now on is the next life's. */
   close(): void {
+    this.#isClosed = true;
     if (this.#timer === undefined) return;
     clearImmediate(this.#timer);
     this.#timer = undefined;

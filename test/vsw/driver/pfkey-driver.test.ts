@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { Policy, ResultCode, Sa } from '../../../src/proto/index.ts';
+import { MessageType } from '../../../src/vsw/pfkey/index.ts';
 import { slotOf } from '../../../src/vsw/slots/index.ts';
 import { eventually } from '../../support/index.ts';
 import { deleteSa, Rig, type RigOptions, refusal, samplePolicy, sampleSa } from './rig.ts';
@@ -27,6 +28,11 @@ const aes256 = {
   integrity: 12,
   integrityKey: Buffer.alloc(32, 8),
 };
+
+/** Nothing else of this process goes on meanwhile. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 async function tunnel(rig: Rig): Promise<void> {
   await rig.client.must(sampleSa({ ...inbound, with: aes256 }), sampleSa({ ...outbound, with: aes256 }));
@@ -223,5 +229,65 @@ describe('the driver through PF_KEY', () => {
     assert.equal(code, 'SPI_COLLISION');
     assert.equal(rig.vsw.sas().length, 2);
     assert.ok(rig.said.some((line) => line.includes('not ours')));
+  });
+
+  it('takes nothing over from a vsw that ends meanwhile', async () => {
+    let isToEnd = false;
+    const vsw: RigOptions['vsw'] = {
+      ...options.vsw,
+      // It answers what closes the listing of its SAs, and is gone before the driver has read that.
+      onPfkey: (type) => {
+        if (!isToEnd || type !== MessageType.register) return;
+        isToEnd = false;
+        block(100);
+        rig.vsw.stop();
+        block(100);
+      },
+    };
+    await using rig: Rig = await Rig.start({ ...options, vsw });
+    const before = await rig.client.capabilities();
+    await tunnel(rig);
+    isToEnd = true;
+    await rig.restartDriver();
+    await eventually('it ended', () => !rig.vsw.isRunning);
+    await rig.vsw.boot();
+    await rig.acquire();
+    assert.deepEqual([rig.vsw.sas(), await rig.client.sas()], [[], []]);
+    assert.notDeepEqual((await rig.client.capabilities()).bootId, before.bootId);
+  });
+
+  it('puts a policy that was on its way when PF_KEY was lost', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    const next = { direction: 'outbound', spi: NEXT_OUT, network: '198.19.3.0/24' } as const;
+    rig.vsw.pause();
+    // vsw answers nothing for so long that its connection is given up.
+    const applied = rig.client.apply(sampleSa(next), samplePolicy(next));
+    await eventually('PF_KEY is lost', () => rig.driver.status.problem !== undefined);
+    rig.vsw.resume();
+    await applied.catch(() => undefined);
+    await rig.acquire();
+    assert.equal((await rig.client.policies()).length, 2, 'it is not there, and not listed');
+    await rig.client.must(sampleSa(next));
+    await rig.client.must(samplePolicy(next));
+    const sent = rig.vsw.vrf('vrf1').forwarding.send({ ...inner, destination: '198.19.3.1' });
+    assert.equal(sent.kind === 'esp' && sent.packet.spi, NEXT_OUT);
+  });
+
+  it('knows an SA of its own that was on its way when it was stopped', async () => {
+    await using rig = await Rig.start({ ...options, vsw: { ...options.vsw, tickMs: 0 } });
+    await rig.client.must(samplePolicy(inbound));
+    // Not in force before vsw ticks, which it does not do here.
+    const applied = rig.client.apply(sampleSa(inbound)).catch(() => undefined);
+    await eventually('vsw has it', () => rig.vsw.sas().length === 1);
+    await rig.restartDriver();
+    await applied;
+    await rig.acquire();
+    assert.deepEqual(
+      (await rig.client.sas()).map(({ sa }) => sa?.id?.spi),
+      [IN],
+    );
+    await rig.client.must(deleteSa(inbound));
+    assert.deepEqual(rig.vsw.sas(), []);
   });
 });
