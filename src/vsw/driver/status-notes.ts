@@ -25,7 +25,8 @@ export function statusNotes({ relay, pfkey, isDeaf }: VswStatus): readonly strin
     );
   }
   if (heldTunnels.length > 0) {
-    notes.push(`tunnel interfaces closed until an agent is in sync: ${heldTunnels.join(', ')}`);
+    const state = vsw === 'lost' ? 'stay closed until vsw is restarted' : 'closed until an agent is in sync';
+    notes.push(`tunnel interfaces ${state}: ${heldTunnels.join(', ')}`);
   }
   return notes;
 }

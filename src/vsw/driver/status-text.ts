@@ -12,12 +12,11 @@ function relayLines({ relay }: VswStatus): readonly string[] {
   const filtered =
     relay.filteredChanges === 0 ? '' : `; ${relay.filteredChanges} ipsec lines of it not passed on`;
   const { heldTunnels } = relay;
+  const until = relay.vsw === 'lost' ? 'vsw is restarted' : 'an agent has brought what charon has';
   return [
     `vsw:       ${relay.vsw}`,
     `upstream:  ${from}${filtered}`,
-    ...(heldTunnels.length === 0
-      ? []
-      : [`closed:    ${heldTunnels.join(', ')}, until an agent has brought what charon has`]),
+    ...(heldTunnels.length === 0 ? [] : [`closed:    ${heldTunnels.join(', ')}, until ${until}`]),
   ];
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatVswStatus } from '../../../src/vsw/index.ts';
 import { eventually } from '../../support/index.ts';
 import { Rig, type RigOptions, refusal, samplePolicy, sampleSa } from './rig.ts';
 
@@ -66,6 +67,28 @@ for (const via of ['relay', 'pfkey'] as const) {
     });
   });
 }
+
+describe('tunnel interfaces of a vsw that is deaf before they were opened', () => {
+  it('stay closed, and nobody says anything else', async () => {
+    await using rig = await Rig.start({ isInSync: false });
+    await rig.client.must(sampleSa(out));
+    rig.vsw.cutStream();
+    await eventually('noticed', () => rig.driver.status.problem !== undefined);
+    await rig.acquire();
+    await rig.client.reportInSync();
+    assert.equal(rig.driver.status.isDeaf, true);
+    assert.deepEqual(rig.driver.status.relay?.heldTunnels, ['tif0']);
+    const { notes } = await rig.client.status();
+    assert.equal(notes.at(-1), 'tunnel interfaces stay closed until vsw is restarted: tif0');
+    const text = formatVswStatus(JSON.stringify(rig.driver.status));
+    assert.match(text, /^closed: {4}tif0, until vsw is restarted$/m);
+    await rig.vsw.restart();
+    await eventually('it listens', () => rig.driver.status.relay?.vsw === 'ready');
+    await rig.acquire();
+    await rig.client.reportInSync();
+    await eventually('open', () => send(rig) !== 'closed');
+  });
+});
 
 describe('what else closes', () => {
   it('nothing without a relay, and the driver says so', async () => {
