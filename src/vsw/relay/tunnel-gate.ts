@@ -24,7 +24,8 @@ function enabledOf(path: Path): { readonly name: string; readonly isEnabled: boo
 /**
  * Keeps the tunnel interfaces of a vsw that has started closed until it is opened: the `enabled` of an
  * interface that has a subinterface with `security ipsec` is kept back. The subinterface is left as it is, so
- * that the routes into it stay, and what takes them is dropped instead of going another way in clear.
+ * that the routes into it stay: what takes them does not go another way in clear, but waits in a ring for the
+ * policies that come, or is dropped when it is full.
  */
 export class TunnelGate {
   /** Interfaces with an IPsec tunnel. */
