@@ -19,7 +19,7 @@ bool fragments_begin(struct fragments *fragments, const uint8_t *packet, const s
 	*fragments = (struct fragments){
 		.packet = packet,
 		.ip = *ip,
-		.room = (mtu - headers) / 8 * 8,
+		.room = mtu - headers,
 		.identification = identification,
 	};
 	return true;
@@ -80,7 +80,7 @@ size_t fragments_next(struct fragments *fragments, uint8_t *out)
 	if (left == 0) {
 		return 0;
 	}
-	size = left < fragments->room ? left : fragments->room;
+	size = left <= fragments->room ? left : fragments->room / 8 * 8;
 	memcpy(out, fragments->packet, headers);
 	if (ip->is_ipv6) {
 		put_ipv6(fragments, out, size, size == left);

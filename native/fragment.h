@@ -12,7 +12,7 @@
 struct fragments {
 	const uint8_t *packet;
 	struct ip ip;
-	/* Headers that each fragment has, and what of the rest goes into one. */
+	/* What of the packet goes into the last fragment; into the others, the largest multiple of 8 in that. */
 	size_t room;
 	size_t offset;
 	uint32_t identification;

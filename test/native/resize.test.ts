@@ -111,6 +111,9 @@ describe('packets made to fit', () => {
           });
           const parts = tool.run(['fragment', String(largest)], [whole]);
           if (whole.length <= largest) assert.deepEqual(parts, [whole]);
+          const others = Math.floor((largest - 20) / 8) * 8;
+          const fewest = 1 + Math.ceil(Math.max(0, payload.length - (largest - 20)) / others);
+          assert.equal(parts.length, fewest);
           let at = first * 8;
           const pieces = parts.map((part, index) => {
             assert.ok(part.length <= largest && part.readUInt16BE(2) === part.length);
@@ -125,7 +128,14 @@ describe('packets made to fit', () => {
           assert.deepEqual(Buffer.concat(pieces), payload);
         },
       ),
-      { numRuns: 40 },
+      {
+        numRuns: 40,
+        // A packet, and a last fragment, that fill the limit to a length that is no multiple of 8.
+        examples: [
+          [409, 429, 0, false],
+          [817, 429, 5, false],
+        ],
+      },
     );
   });
 
