@@ -65,5 +65,4 @@ done
 # No helper image: leftovers are removed above. No port is published, so the host's name does not matter;
 # testcontainers would look for it on a bridge that our daemon has not.
 export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost LAGOPUS_TAG=$tag
-timeout --foreground 900 \
-  node --test --test-concurrency=1 --test-force-exit --test-timeout=240000 "$@" test/containers/*.test.ts
+sh scripts/run-tests.sh 900 "$(echo test/containers/*.test.ts)" --test-timeout=240000 "$@"

@@ -45,7 +45,7 @@ async function startRig(
     readonly relay?: Partial<RelayOptions>;
   } = {},
 ): Promise<Rig> {
-  const stack = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   const lost: string[] = [];
   const warnings: string[] = [];
   const note = (...said: readonly unknown[]): void => void warnings.push(String(said.at(-1)));
@@ -66,13 +66,14 @@ async function startRig(
   const vsw = stack.use(
     await FakeVsw.start({ server: `127.0.0.1:${relay.port}`, numbering: options.vsw ?? '0.8.3', tickMs: 20 }),
   );
+  const owned = stack.move();
   return {
     relay,
     openconfigd,
     vsw,
     lost,
     warnings,
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
