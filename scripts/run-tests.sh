@@ -8,6 +8,6 @@ shift 2
 LAGOPUS_TEST_FILES=$(printf '%s\n' $files | wc -l)
 export LAGOPUS_TEST_FILES
 # shellcheck disable=SC2086 # a list of names
-exec timeout --foreground "$seconds" node --test --test-concurrency=1 --import ./test/runner/end-of-file.ts \
+exec timeout --foreground "$seconds" node --test --test-concurrency=1 --import ./test/runner/preload.ts \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=./test/runner/complete-reports.ts --test-reporter-destination=stderr "$@" $files

@@ -1,6 +1,7 @@
 #!/bin/sh
 # test.sh unit|integration|all [node --test options]: `all` also runs the checks first. Files run one
-# after another: integration tests share the machine's two cores with real daemons.
+# after another: integration tests share the machine's two cores with real daemons. LAGOPUS_TRIES=15 tries random
+# input fifteen times as often, LAGOPUS_TEST_TIMEOUT_MS gives the tests the time for it.
 set -eu
 what=$1
 shift

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { type Address, mappedIpv4 } from '../../src/dataplane/address.ts';
 import { type PolicyMatch, PolicyOrder } from '../../src/dataplane/policy-order.ts';
 import type { PacketKey, Selector } from '../../src/dataplane/selector.ts';
+import { tries } from '../support/tries.ts';
 
 const anyPort = { firstPort: 0, lastPort: 65535 };
 
@@ -115,7 +116,7 @@ describe('the order of policies', () => {
           for (const key of packets) assert.equal(order.first(key), naive(left, key));
         },
       ),
-      { numRuns: 500 },
+      tries(500),
     );
   });
 
@@ -135,7 +136,7 @@ describe('the order of policies', () => {
           for (const key of packets) assert.equal(order.first(key), naive(left, key));
         },
       ),
-      { numRuns: 3 },
+      tries(3),
     );
   });
 

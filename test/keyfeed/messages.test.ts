@@ -9,6 +9,7 @@ import {
   encodePluginMessage,
   type PluginMessage,
 } from '../../src/keyfeed/index.ts';
+import { tries } from '../support/tries.ts';
 import {
   agentMessages,
   pluginMessages,
@@ -191,7 +192,7 @@ test('never fails but with MalformedError on random bytes', () => {
         assert.ok(error.code === 'malformed' || error.code === 'unsupported', String(error));
       }
     }),
-    { numRuns: 2_000 },
+    tries(2_000),
   );
 });
 

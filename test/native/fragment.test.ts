@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Address, mappedIpv4 } from '../../src/dataplane/address.ts';
+import { tries } from '../support/tries.ts';
 import { checksum, DF, ipv4 } from './esp-reference.ts';
 import { ipv6, optionsHeader } from './ipv6-packets.ts';
 import { SanitizedTool } from './sanitized-tool.ts';
@@ -94,7 +95,7 @@ describe('fragments', () => {
           assert.deepEqual(tool.run(['reassemble'], shuffled), [packet]);
         },
       ),
-      { numRuns: 60 },
+      tries(60),
     );
   });
 
@@ -179,7 +180,7 @@ describe('fragments', () => {
         });
         tool.run(['reassemble'], records);
       }),
-      { numRuns: 60 },
+      tries(60),
     );
   });
 });

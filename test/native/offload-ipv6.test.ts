@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { tries } from '../support/tries.ts';
 import { checksum } from './esp-reference.ts';
 import { ipv6, optionsHeader, pseudoChecksum } from './ipv6-packets.ts';
 import { SanitizedTool } from './sanitized-tool.ts';
@@ -89,7 +90,7 @@ describe('segmentation offload of IPv6', () => {
           assert.deepEqual(tool.run(['split'], [record]), segments(segment, size));
         },
       ),
-      { numRuns: 30 },
+      tries(30),
     );
   });
 

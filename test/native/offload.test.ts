@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { tries } from '../support/tries.ts';
 import { INNER_LEFT, INNER_RIGHT } from './engine-lab.ts';
 import { checksum, DF, ipv4 } from './esp-reference.ts';
 import { SanitizedTool } from './sanitized-tool.ts';
@@ -110,7 +111,7 @@ describe('segmentation offload', () => {
           assert.deepEqual(tool.run(['split'], [offloaded(tcp(segment), size)]), segments(segment, size));
         },
       ),
-      { numRuns: 40 },
+      tries(40),
     );
   });
 
@@ -138,7 +139,7 @@ describe('segmentation offload', () => {
           );
         },
       ),
-      { numRuns: 60 },
+      tries(60),
     );
   });
 
@@ -187,7 +188,7 @@ describe('segmentation offload', () => {
         }
         assert.ok(writes.length <= packets.length);
       }),
-      { numRuns: 100 },
+      tries(100),
     );
   });
 

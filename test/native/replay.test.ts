@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { EspResult, type NativeSa, SaWord } from '../../src/dataplane/native.ts';
 import { gcm128 } from '../dataplane/samples.ts';
+import { tries } from '../support/tries.ts';
 import { engineLab, INNER_LEFT, INNER_RIGHT, nativeSa } from './engine-lab.ts';
 import { ipv4, sealReference, withTrailer } from './esp-reference.ts';
 
@@ -103,7 +104,7 @@ describe('the anti-replay window', () => {
         }
         assert.deepEqual(window.state(), { highest: model.highest, bitmap: model.bitmap() });
       }),
-      { numRuns: 150 },
+      tries(150),
     );
   });
 
@@ -232,7 +233,7 @@ describe('the anti-replay window with extended sequence numbers', () => {
         }
         assert.deepEqual(window.state(), { highest: model.highest, bitmap: model.bitmap() });
       }),
-      { numRuns: 150 },
+      tries(150),
     );
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { tries } from '../support/tries.ts';
 import { INNER_LEFT, INNER_RIGHT } from './engine-lab.ts';
 import { checksum, DF, ipv4 } from './esp-reference.ts';
 import { SanitizedTool } from './sanitized-tool.ts';
@@ -129,7 +130,7 @@ describe('packets made to fit', () => {
         },
       ),
       {
-        numRuns: 40,
+        ...tries(40),
         // A packet, and a last fragment, that fill the limit to a length that is no multiple of 8.
         examples: [
           [409, 429, 0, false],
@@ -200,7 +201,7 @@ describe('packets made to fit', () => {
           for (const mode of ['mss', 'fragment', 'too-big']) tool.run([mode, '68'], [packet]);
         },
       ),
-      { numRuns: 60 },
+      tries(60),
     );
   });
 });

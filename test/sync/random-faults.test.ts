@@ -16,6 +16,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Failure, OperationKind } from '../support/fake-dataplane.ts';
 import { sampleSa, sampleUser } from '../support/sample-sas.ts';
 import { INSTANCE, SyncLab, type TestAgent } from '../support/sync-lab.ts';
+import { tries } from '../support/tries.ts';
 
 type Step =
   | { readonly kind: 'add-sa'; readonly spi: number; readonly keyByte: number }
@@ -189,7 +190,7 @@ async function run(lab: SyncLab, steps: readonly Step[]): Promise<void> {
 // failure is printed with its seed and not made smaller: each try would wait for what does not come.
 test('whatever fails, the dataplane ends up with what charon was told exists', async () => {
   await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), runBounded), {
-    numRuns: 40,
+    ...tries(40),
     endOnFailure: true,
     interruptAfterTimeLimit: 60_000,
   });

@@ -10,6 +10,7 @@ import {
   ViciSection,
   ViciValue,
 } from '../../src/vici/index.ts';
+import { tries } from '../support/tries.ts';
 
 function bytes(...parts: readonly (number | string)[]): Uint8Array {
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))));
@@ -170,7 +171,7 @@ test('never fails but with MalformedError on random bytes, and then encodes what
       }
       assert.deepEqual(encodeMessage(message), input);
     }),
-    { numRuns: 2_000 },
+    tries(2_000),
   );
 });
 
