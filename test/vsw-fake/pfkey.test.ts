@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
+import type { VswOptions } from '../support/fake-lagopus/index.ts';
 import {
   type Extension,
   ExtensionType,
@@ -18,6 +19,7 @@ const { EEXIST, EINVAL, ENOENT } = constants.errno;
 const INBOUND = 1;
 const OUTBOUND = 2;
 const BYPASS = 4;
+const INNER = { source: '198.19.1.9', destination: '198.19.2.9' };
 
 class PfkeyRouter implements AsyncDisposable {
   readonly router: Router;
@@ -28,10 +30,12 @@ class PfkeyRouter implements AsyncDisposable {
     this.dir = dir;
   }
 
-  static async start(...vrfs: readonly string[]): Promise<PfkeyRouter> {
+  static async start(
+    options: Partial<VswOptions> & { readonly vrfs?: readonly string[] } = {},
+  ): Promise<PfkeyRouter> {
     const dir = new TempDir();
     const router = await Router.start({
-      vrfs: vrfs.length === 0 ? ['vrf1'] : vrfs,
+      ...options,
       pfkeyPath: (vrf) => dir.file(`lagopus-${vrf}.sock`),
     });
     await router.vsw.applied();
@@ -103,6 +107,34 @@ test('ADD answers with what it was given, and the SA is visible, larval until an
     assert.deepEqual([extensions.source?.ip, extensions.destination?.ip], [LOCAL, REMOTE]);
     assert.equal(extensions.current?.bytes, 0n);
   }));
+
+test('an SA and the policy that enables it come with one tick, at times the policy first: a packet between finds no SA', async () => {
+  const between: string[] = [];
+  let arePoliciesFirst = false;
+  await using lab = await PfkeyRouter.start({
+    arePoliciesFirst: () => arePoliciesFirst,
+    onHalfTick: () => {
+      const sent = lab.router.vsw.vrf('vrf1').forwarding.send(INNER);
+      between.push(sent.kind === 'dropped' ? sent.reason : sent.kind);
+    },
+  });
+  using peer = await lab.connect();
+  const policy = spdOf({ direction: OUTBOUND });
+  await peer.ask(MessageType.ADD, addOf(5));
+  assert.equal((await peer.ask(MessageType.X_SPDADD, policy)).header.errno, 0);
+  lab.router.vsw.tick();
+  for (const [spi, isFirst] of [
+    [6, true],
+    [7, false],
+  ] as const) {
+    arePoliciesFirst = isFirst;
+    await lab.router.clock.advance(1_000);
+    await peer.ask(MessageType.ADD, addOf(spi));
+    assert.equal((await peer.ask(MessageType.X_SPDUPDATE, policy)).header.errno, 0);
+    lab.router.vsw.tick();
+  }
+  assert.deepEqual(between, ['no policy', 'no SA', 'esp']);
+});
 
 test('PF_KEY has AES-256-CBC, AES-CTR, 3DES and SHA2-256, but no AES-192 and no GCM-256', () =>
   withPeer(async (peer) => {
@@ -287,7 +319,7 @@ for (const [name, [type, extensions]] of Object.entries(CRASHES)) {
 }
 
 test('EXPIRE comes unsolicited on every connection, soft once and hard twice', async () => {
-  await using lab = await PfkeyRouter.start('vrf1', 'vrf2');
+  await using lab = await PfkeyRouter.start({ vrfs: ['vrf1', 'vrf2'] });
   using peer = await lab.connect();
   // Read in connections.go: also on the sockets of other VRFs, and nothing in it says which VRF it is.
   using other = await lab.connect('vrf2');

@@ -39,7 +39,7 @@ export class Vrf {
   }
 
   /** @param shuffle the order of a Go map, which decides who of two SAs gets their slot. */
-  tick(nowMs: number, shuffle: <T>(all: readonly T[]) => readonly T[]): readonly VrfUpcall[] {
+  tickSas(nowMs: number, shuffle: <T>(all: readonly T[]) => readonly T[]): readonly VrfUpcall[] {
     const upcalls: VrfUpcall[] = [];
     for (const direction of ['inbound', 'outbound'] as const) {
       if (direction === 'outbound') {
@@ -52,8 +52,11 @@ export class Vrf {
       const entries = manager.push();
       if (entries !== undefined) this.forwarding.pushSas(direction, shuffle(entries));
     }
+    return upcalls;
+  }
+
+  tickPolicies(): void {
     const policies = this.policies.push();
     if (policies !== undefined) this.forwarding.pushPolicies(policies);
-    return upcalls;
   }
 }

@@ -36,6 +36,10 @@ export type VswOptions = {
   readonly clock?: Clock;
   /** Of the orders that Go's maps take. */
   readonly seed?: number;
+  /** Whether a tick gives the policies to the cores before the SAs; else one in eight does, as its tasks are in a map. */
+  readonly arePoliciesFirst?: () => boolean;
+  /** Between the two, which is 2 to 5 ms. */
+  readonly onHalfTick?: () => void;
 };
 
 export type ListedSa = {
@@ -48,6 +52,8 @@ export type ListedSa = {
 };
 
 const REGISTERED_COMMANDS = 30;
+/** A Go map of two is walked from one of eight places on (modules/tunnel/tick/tick.go). */
+const POLICIES_FIRST_ODDS = 1 / 8;
 
 /**
  * vsw: a client of Config.DoConfig that never reconnects, its SADs and SPDs, and a tick per second to
@@ -222,11 +228,13 @@ export class FakeVsw implements AsyncDisposable {
         .map((item) => ({ item, at: this.#random() }))
         .sort((a, b) => a.at - b.at)
         .map(({ item }) => item);
-    for (const vrf of this.#vrfs.values()) {
-      const upcalls = vrf.tick(this.#nowMs(), shuffle);
-      // To the sockets of all VRFs: the connections are in one list.
-      for (const upcall of upcalls) for (const server of this.#pfkey.values()) server.broadcast(upcall);
-    }
+    const tasks = [(): void => this.#tickSas(shuffle), (): void => this.#tickPolicies()];
+    const arePoliciesFirst =
+      this.#options.arePoliciesFirst ?? ((): boolean => this.#random() < POLICIES_FIRST_ODDS);
+    const [first, second] = arePoliciesFirst() ? tasks.reverse() : tasks;
+    first?.();
+    this.#options.onHalfTick?.();
+    second?.();
   }
 
   /** Resolves once every COMMIT that has arrived is applied. */
@@ -242,6 +250,18 @@ export class FakeVsw implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stop();
+  }
+
+  #tickSas(shuffle: <T>(all: readonly T[]) => readonly T[]): void {
+    for (const vrf of this.#vrfs.values()) {
+      const upcalls = vrf.tickSas(this.#nowMs(), shuffle);
+      // To the sockets of all VRFs: the connections are in one list.
+      for (const upcall of upcalls) for (const server of this.#pfkey.values()) server.broadcast(upcall);
+    }
+  }
+
+  #tickPolicies(): void {
+    for (const vrf of this.#vrfs.values()) vrf.tickPolicies();
   }
 
   #newConfig(): RouterConfig {

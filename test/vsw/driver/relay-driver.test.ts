@@ -212,14 +212,20 @@ describe('the driver through the relay', () => {
     assert.equal(rig.vsw.vrf('vrf1').forwarding.send(inner).kind, 'dropped');
   });
 
-  it('rekeys without losing a packet', async () => {
-    await using rig = await Rig.start();
+  it('rekeys without losing a packet, also of those between the two halves of a tick', async () => {
+    let sendBetween = (): void => undefined;
+    await using rig = await Rig.start({
+      vsw: { arePoliciesFirst: () => true, onHalfTick: () => sendBetween() },
+    });
     const old = await tunnel(rig);
     const { forwarding } = rig.vsw.vrf('vrf1');
     const lost: string[] = [];
     const received: string[] = [];
     // The peer switches to the new inbound SA as soon as it may.
     let peerSpi: number = IN;
+    sendBetween = (): void => {
+      if (forwarding.send(inner).kind !== 'esp') lost.push('out: between');
+    };
     const packets = setInterval(() => {
       const sent = forwarding.send(inner);
       if (sent.kind !== 'esp') lost.push(`out: ${sent.kind}`);
