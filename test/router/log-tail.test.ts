@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { logTail } from './log-tail.ts';
+import { dumbPort, logTail } from './log-tail.ts';
 
 test('the last lines, cut', () => {
   const log = Array.from({ length: 40 }, (_, index) => `line ${index}\n`).join('\n');
@@ -21,4 +21,12 @@ test('lines that may hold a key are left out', () => {
 
 test('an empty log is called so', () => {
   assert.equal(logTail('\n'), '(it logged nothing)');
+});
+
+test('a port whose reader ended is seen, one that was closed is not', () => {
+  const line = (reason: string): string =>
+    `[INFO ][tap] vrf1-tap: Read from Tap failed: read /dev/net/tun: ${reason}`;
+  assert.equal(dumbPort(`up\n${line('not pollable')}\nadded`), line('not pollable'));
+  assert.equal(dumbPort(line('file already closed')), undefined);
+  assert.equal(dumbPort('up\n'), undefined);
 });

@@ -14,3 +14,9 @@ export function logTail(log: string): string {
 function mayHaveKey(line: string): boolean {
   return /[0-9a-f]{24,}|(?:\b(?:0x)?[0-9a-f]{1,3}[\s,:]+){8,}|key/i.test(line);
 }
+
+/** That a port of vsw is dumb: nothing that Linux sends there gets out, not even ARP. Undefined when none is. */
+export function dumbPort(log: string): string | undefined {
+  const line = log.split('\n').find((text) => /Read from Tap failed: .*not pollable/.test(text));
+  return line === undefined ? undefined : line.slice(0, LINE_CHARS);
+}

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { eventually, type ManagedProcess, type Site } from '../support/index.ts';
 import { TUNNEL_DEVICE, VRF, VSW_DEVICES } from './configuration.ts';
-import { logTail } from './log-tail.ts';
+import { dumbPort, logTail } from './log-tail.ts';
 import { routeIntoTunnel } from './network.ts';
 import { type VswProgram, vswArgv } from './options.ts';
 
 const START_TIMEOUT_MS = 40_000;
+/** Its ports are read 100 ms later at the latest. */
+const READERS_MS = 300;
 /** The pref of vsw's routing rules. */
 const RULE_PREF = '1000';
 
@@ -64,9 +66,21 @@ export class Vsw implements AsyncDisposable {
     });
     // One that cannot go on after all ends at once.
     await setTimeout(100);
-    if (this.#process.isRunning) return await routeIntoTunnel(site);
+    if (this.#process.isRunning) {
+      await routeIntoTunnel(site);
+      return await this.#checkPorts();
+    }
     const { code, signal } = await this.#process.exited;
     throw new Error(`it ended (${signal ?? `status ${code}`}) before its tunnel interface was up`);
+  }
+
+  async #checkPorts(): Promise<void> {
+    await setTimeout(READERS_MS);
+    const line = dumbPort(await this.#process.log());
+    if (line === undefined) return;
+    throw new Error(
+      `one of its ports is dumb from the start (${line}): start it again, or see docs/router-lab.md`,
+    );
   }
 
   /** As a crash would end it. */
