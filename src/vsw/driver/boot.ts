@@ -118,6 +118,7 @@ export class Boot implements Disposable {
       slotsOf: (vrf) => this.#slotsOf(vrf),
       inboundPolicies: (vrf, pair) => this.#spd.inboundOf(vrf, pair),
       onInbound: (vrf, pair) => this.#spd.admit(vrf, pair),
+      whenMoved: (vrf, pair) => this.#spd.whenMoved(vrf, pair),
     });
     this.#survey = new SlotSurvey({
       links: [...links.values()],

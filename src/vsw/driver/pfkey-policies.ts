@@ -89,6 +89,14 @@ export class PfkeyPolicies {
     throw this.#refused(policy, updated.errno);
   }
 
+  /**
+   * Has the SA work that a policy in vsw is about to be bound to: one of a selector that is there is refused, its
+   * SA enabled all the same.
+   */
+  async enableSa(policy: PolicyRequest): Promise<void> {
+    await this.#linkOf(policy.name.vrf).ask({ kind: 'spd-add', ...toPfkey(policy) });
+  }
+
   /** If it is ours; one that was not put, or not anew for want of an SA, may be there all the same. */
   async remove(policy: PolicyRequest): Promise<void> {
     if (!this.#ours.has(describePolicy(policy.name))) return;

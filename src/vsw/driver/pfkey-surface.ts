@@ -55,6 +55,8 @@ export class PfkeySurface implements Surface {
     return isEnabled;
   };
 
+  readonly enableOutbound = (policy: PolicyRequest): Promise<void> => this.#policies.enableSa(policy);
+
   readonly removeSa = async ({ vrf, name, source }: SaRequest): Promise<void> => {
     await this.#linkOf(vrf).ask({ kind: 'delete', spi: name.spi, source, destination: name.destination });
   };

@@ -105,6 +105,8 @@ export class RelaySurface implements Surface {
 
   readonly enableInbound = (): Promise<boolean> => Promise.resolve(true);
 
+  readonly enableOutbound = (): Promise<void> => Promise.resolve();
+
   readonly removeSa = (sa: SaRequest): Promise<void> => this.#queue.add(deleteSa(sa));
 
   readonly putPolicy = async (policy: PolicyRequest, before: PolicyRequest | undefined): Promise<boolean> => {

@@ -26,6 +26,8 @@ export type VswSadOptions = SaContext & {
   readonly inboundPolicies: (vrf: string, pair: OuterPair) => readonly PolicyRequest[];
   /** An SA of these outer addresses is there now. */
   readonly onInbound: (vrf: string, pair: OuterPair) => Promise<void>;
+  /** An outbound one is told only when this resolves. */
+  readonly whenMoved: (vrf: string, pair: OuterPair) => Promise<void>;
 };
 
 const describeBlocker = {
@@ -233,11 +235,13 @@ export class VswSad {
   }
 
   async #install(record: SaRecord): Promise<void> {
-    const { surface } = this.#options;
+    const { surface, whenMoved } = this.#options;
     const { request } = record;
     const isOver = surface.announceSa();
     await this.#checkAbsent(record).finally(isOver);
     try {
+      const { vrf, name, source } = request;
+      if (name.direction === 'outbound') await whenMoved(vrf, { source, destination: name.destination });
       await surface.installSa(request);
       await this.#confirm(request);
       record.phase = 'installed';

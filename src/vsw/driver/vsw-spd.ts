@@ -10,7 +10,7 @@ import type { SaRecord } from './sa-record.ts';
 import { describeSa } from './sa-request.ts';
 import { isSameScope } from './scope.ts';
 import type { Surface } from './surface.ts';
-import { effectiveMs, MATURE_MS } from './timing.ts';
+import { effectiveMs, MATURE_MS, PUSHED_MS } from './timing.ts';
 import type { VswSad } from './vsw-sad.ts';
 
 /**
@@ -39,11 +39,9 @@ export type VswSpdOptions = {
   readonly clock: Clock;
 };
 
-function isPair(policy: PolicyRequest, vrf: string, pair: OuterPair): boolean {
-  const { name, act } = policy;
+function isOfPair({ name, act }: PolicyRequest, vrf: string, pair: OuterPair): boolean {
   return (
     name.vrf === vrf &&
-    name.direction === 'inbound' &&
     act.kind === 'protect' &&
     act.pair.source === pair.source &&
     act.pair.destination === pair.destination
@@ -56,6 +54,8 @@ export class VswSpd {
   readonly #byKey = new Map<string, PolicyRecord>();
   /** How many are on their way into vsw: one commit has no more. */
   #putting = 0;
+  /** Policies on their way to another SA. */
+  readonly #moving = new Map<PolicyRequest, Promise<unknown>>();
 
   constructor(options: VswSpdOptions) {
     this.#options = options;
@@ -128,7 +128,7 @@ export class VswSpd {
   /** Inbound ones that are for SAs of these outer addresses. */
   inboundOf(vrf: string, pair: OuterPair): readonly PolicyRequest[] {
     return [...this.#byKey.values()].flatMap(({ request, isInVsw }) =>
-      isInVsw && isPair(request, vrf, pair) ? [request] : [],
+      isInVsw && request.name.direction === 'inbound' && isOfPair(request, vrf, pair) ? [request] : [],
     );
   }
 
@@ -140,10 +140,18 @@ export class VswSpd {
     }
   }
 
+  /** Through PF_KEY resolves when no policy of these outer addresses is moving: an SA that comes now would get it. */
+  async whenMoved(vrf: string, pair: OuterPair): Promise<void> {
+    if (this.#options.through === 'relay') return;
+    const moving = [...this.#moving].filter(([policy]) => isOfPair(policy, vrf, pair));
+    await Promise.allSettled(moving.map(([, done]) => done));
+  }
+
   /** Puts those into vsw that waited for an SA of these outer addresses. */
   async admit(vrf: string, pair: OuterPair): Promise<void> {
     for (const record of this.#byKey.values()) {
-      if (record.isInVsw || !isPair(record.request, vrf, pair)) continue;
+      const { request, isInVsw } = record;
+      if (isInVsw || request.name.direction === 'outbound' || !isOfPair(request, vrf, pair)) continue;
       record.isInVsw = await this.#options.surface.putPolicy(record.request, undefined);
     }
   }
@@ -211,9 +219,10 @@ export class VswSpd {
       const sa = this.#saOf(request, author);
       this.#checkBinding(request, sa);
       this.#checkSlot(request);
-      if (!isNew && sa !== undefined) await this.#awaitMature(sa);
       const left = isNew ? undefined : this.#saOf(record.request, author);
-      record.isInVsw = await surface.putPolicy(request, isNew ? undefined : record.request);
+      if (isNew || sa === undefined) {
+        record.isInVsw = await surface.putPolicy(request, isNew ? undefined : record.request);
+      } else record.isInVsw = await this.#move(record.request, request, sa);
       if (!record.isInVsw && request.name.direction === 'outbound') {
         throw new Refusal(ResultCode.RESULT_CODE_TEMPORARY, `${key}: vsw has no SA for it`);
       }
@@ -276,14 +285,28 @@ export class VswSpd {
   }
 
   /** A policy that moves before its new SA works would lose packets. */
-  async #awaitMature(sa: SaRecord): Promise<void> {
-    const { reader, through } = this.#options;
+  async #move(from: PolicyRequest, to: PolicyRequest, sa: SaRecord): Promise<boolean> {
+    const { surface } = this.#options;
+    const moving = (async () => {
+      await this.#awaitMature(to, sa);
+      return await surface.putPolicy(to, from);
+    })();
+    this.#moving.set(to, moving);
+    return await moving.finally(() => this.#moving.delete(to));
+  }
+
+  async #awaitMature(policy: PolicyRequest, sa: SaRecord): Promise<void> {
+    const { surface, reader, clock, through } = this.#options;
     await sa.busy;
-    // Through PF_KEY it is the policy that has it work.
-    if (through === 'pfkey' || (await reader.until(sa.request, 'mature', MATURE_MS))) return;
-    throw new Refusal(
-      ResultCode.RESULT_CODE_TEMPORARY,
-      `${describeSa(sa.request.name)}: vsw has not handed it to its cores within ${MATURE_MS} ms`,
-    );
+    if (through === 'pfkey') {
+      // An outbound SA never shows as mature there (vsw answers for the other direction).
+      await surface.enableOutbound(policy);
+      await clock.sleep(PUSHED_MS);
+    } else if (!(await reader.until(sa.request, 'mature', MATURE_MS))) {
+      throw new Refusal(
+        ResultCode.RESULT_CODE_TEMPORARY,
+        `${describeSa(sa.request.name)}: vsw has not handed it to its cores within ${MATURE_MS} ms`,
+      );
+    }
   }
 }

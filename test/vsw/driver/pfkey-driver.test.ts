@@ -103,6 +103,39 @@ describe('the driver through PF_KEY', () => {
     );
   });
 
+  it('moves a policy only when its new SA is in the cores: a tick that has the policies first loses nothing', async () => {
+    let sendBetween = (): void => undefined;
+    const between: string[] = [];
+    await using rig = await Rig.start({
+      ...options,
+      vsw: { ...options.vsw, arePoliciesFirst: () => true, onHalfTick: () => sendBetween() },
+    });
+    await tunnel(rig);
+    const { forwarding } = rig.vsw.vrf('vrf1');
+    sendBetween = (): void => {
+      const sent = forwarding.send(inner);
+      between.push(sent.kind === 'esp' ? sent.packet.spi.toString(16) : sent.kind);
+    };
+    const fresh = { ...aes256, encryptionKey: Buffer.alloc(32, 9) };
+    await rig.client.must(sampleSa({ ...outbound, spi: NEXT_OUT, with: fresh }));
+    await rig.client.must(samplePolicy({ ...outbound, spi: NEXT_OUT }));
+    assert.deepEqual([...new Set(between)], [OUT.toString(16), NEXT_OUT.toString(16)]);
+    assert.deepEqual(rig.vsw.nonces.reused, []);
+  });
+
+  it('gives a policy on its way to one SA to no other that comes meanwhile', async () => {
+    await using rig = await Rig.start(options);
+    await tunnel(rig);
+    await rig.client.must(sampleSa({ ...outbound, spi: NEXT_OUT, with: aes256 }));
+    const moving = rig.client.must(samplePolicy({ ...outbound, spi: NEXT_OUT }));
+    await eventually('vsw was told to enable the SA', () =>
+      rig.vsw.sas().some(({ spi, isInstalled }) => spi === NEXT_OUT && isInstalled.outbound),
+    );
+    await Promise.all([moving, rig.client.must(sampleSa({ ...outbound, spi: NEXT_OUT + 1, with: aes256 }))]);
+    const sent = rig.vsw.vrf('vrf1').forwarding.send(inner);
+    assert.equal(sent.kind === 'esp' && sent.packet.spi, NEXT_OUT);
+  });
+
   it('refuses a policy that vsw would bind to another SA than it names', async () => {
     await using rig = await Rig.start(options);
     await tunnel(rig);
