@@ -55,7 +55,11 @@ export class PfkeySurface implements Surface {
     return isEnabled;
   };
 
-  readonly enableOutbound = (policy: PolicyRequest): Promise<void> => this.#policies.enableSa(policy);
+  /** GET answers for the inbound table, in which an outbound SA never matures. */
+  readonly enableOutbound = async (policy: PolicyRequest): Promise<boolean> => {
+    await this.#policies.enableSa(policy);
+    return false;
+  };
 
   readonly removeSa = async ({ vrf, name, source }: SaRequest): Promise<void> => {
     await this.#linkOf(vrf).ask({ kind: 'delete', spi: name.spi, source, destination: name.destination });

@@ -105,7 +105,7 @@ export class RelaySurface implements Surface {
 
   readonly enableInbound = (): Promise<boolean> => Promise.resolve(true);
 
-  readonly enableOutbound = (): Promise<void> => Promise.resolve();
+  readonly enableOutbound = (): Promise<boolean> => Promise.resolve(true);
 
   readonly removeSa = (sa: SaRequest): Promise<void> => this.#queue.add(deleteSa(sa));
 

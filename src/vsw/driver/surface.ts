@@ -11,8 +11,8 @@ export type Surface = {
   readonly installSa: (sa: SaRequest) => Promise<void>;
   /** After an inbound SA showed: has it work, as far as a policy is needed for that; whether it will. */
   readonly enableInbound: (sa: SaRequest, policies: readonly PolicyRequest[]) => Promise<boolean>;
-  /** Before a policy moves to an outbound SA: has that work, as far as a policy is needed for it. */
-  readonly enableOutbound: (policy: PolicyRequest) => Promise<void>;
+  /** Before a policy moves to an outbound SA: has that work, as far as it needs one; whether it will show as mature. */
+  readonly enableOutbound: (policy: PolicyRequest) => Promise<boolean>;
   readonly removeSa: (sa: SaRequest) => Promise<void>;
   /** Adds a policy, or changes the one of its name. False: not before there is an SA of its outer addresses. */
   readonly putPolicy: (policy: PolicyRequest, before: PolicyRequest | undefined) => Promise<boolean>;

@@ -296,13 +296,10 @@ export class VswSpd {
   }
 
   async #awaitMature(policy: PolicyRequest, sa: SaRecord): Promise<void> {
-    const { surface, reader, clock, through } = this.#options;
+    const { surface, reader, clock } = this.#options;
     await sa.busy;
-    if (through === 'pfkey') {
-      // An outbound SA never shows as mature there (vsw answers for the other direction).
-      await surface.enableOutbound(policy);
-      await clock.sleep(PUSHED_MS);
-    } else if (!(await reader.until(sa.request, 'mature', MATURE_MS))) {
+    if (!(await surface.enableOutbound(policy))) await clock.sleep(PUSHED_MS);
+    else if (!(await reader.until(sa.request, 'mature', MATURE_MS))) {
       throw new Refusal(
         ResultCode.RESULT_CODE_TEMPORARY,
         `${describeSa(sa.request.name)}: vsw has not handed it to its cores within ${MATURE_MS} ms`,
